@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Final, Literal, TypeVar
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -16,7 +16,7 @@ from capture.issues import Report, issue
 from capture.store import safe_name
 from capture.toml_file import Record, TomlError, read_toml
 
-FORMAT = 1
+FORMAT: Final = 1
 
 
 def _relative(path: str) -> str:
@@ -187,7 +187,8 @@ class Session(Record):
             twice = sorted({n for n in names if names.count(n) > 1})
             if twice:
                 raise ValueError(f"{what} {twice[0]!r} is declared twice; give each {what} its own id")
-        used_cameras = {n for group in (*self.take, *self.clip) for n in group.cameras}
+        groups: tuple[Take | Clip, ...] = (*self.take, *self.clip)
+        used_cameras = {n for group in groups for n in group.cameras}
         used_lights = {n for t in self.take for n in t.lights} | {c.light for c in self.clip}
         for what, unknown in (("camera", used_cameras - cameras), ("light", used_lights - lights)):
             if unknown:

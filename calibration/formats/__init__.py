@@ -1,0 +1,1 @@
+"""One file per outside format; each reads and writes the one camera model of `calibration.camera`."""

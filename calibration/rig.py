@@ -1,0 +1,194 @@
+"""The calibrated rig and the step that makes it: `calibrate` reads a session's board shots, writes derived/calibration.
+
+It writes rig.json (read back by `load_calibration`), transforms.json for nerfstudio, rig.toml for Caliscope and what
+follows it, report.json and a page for people.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from calibration.camera import Camera
+from calibration.detect import detect_session
+from calibration.formats.caliscope import to_toml
+from calibration.formats.nerfstudio import to_transforms
+from calibration.page import render_page
+from calibration.pose import Pose
+from calibration.solve import RMS_LIMIT_PX, Solution, Task, solve_rig
+from calibration.target import Target, target_of
+from capture import store
+from capture.errors import CalibrationTooPoor
+from capture.issues import JsonObject, JsonValue, Report, issue
+from capture.session import ShotKind
+
+if TYPE_CHECKING:
+    from capture.validate import ValidatedSession
+    from capture.vault import SessionFolder
+
+ARTEFACT = "calibration"
+RIG_SCHEMA = 1
+_METHOD = 1  # raise it when the same corners give another rig
+_HUBER_STILL_PX, _HUBER_MOVING_PX = 1.0, 2.0
+
+
+@dataclass(frozen=True, eq=False)
+class RigCalibration:
+    """All cameras of a session in one world."""
+
+    cameras: tuple[Camera, ...]  # in the order of session.toml
+    rms_px: Mapping[str, float]  # per camera, one rigid board per shot, no corner left out
+    rig_rms_px: float
+    boards: Mapping[str, Pose]  # shot -> world_from_board
+    world: str  # what the world frame was taken from
+
+    def camera(self, name: str) -> Camera:
+        """The camera of that id. Raises ValueError when the rig has none."""
+        for camera in self.cameras:
+            if camera.id == name:
+                return camera
+        raise ValueError(f"camera {name!r} is not in the rig; it has {[c.id for c in self.cameras]}")
+
+    def to_json(self) -> JsonObject:
+        """The content of rig.json."""
+        boards: JsonObject = {
+            shot: [[float(v) for v in row] for row in pose.matrix] for shot, pose in self.boards.items()
+        }
+        return {
+            "schema": RIG_SCHEMA,
+            "world": self.world,
+            "rig_rms_px": self.rig_rms_px,
+            "rms_px": dict(self.rms_px),
+            "cameras": [camera.to_json() for camera in self.cameras],
+            "boards": boards,
+        }
+
+    @staticmethod
+    def from_json(data: Mapping[str, JsonValue]) -> RigCalibration:
+        """Read what `to_json` wrote. Raises ValueError for another schema."""
+        if data.get("schema") != RIG_SCHEMA:
+            raise ValueError(f"rig.json has schema {data.get('schema')!r}, this code reads {RIG_SCHEMA}")
+        cameras = cast("list[JsonObject]", data["cameras"])
+        boards = cast("dict[str, list[list[float]]]", data["boards"])
+        return RigCalibration(
+            tuple(Camera.from_json(c) for c in cameras),
+            cast("dict[str, float]", data["rms_px"]),
+            float(str(data["rig_rms_px"])),
+            {shot: Pose.from_matrix(rows) for shot, rows in boards.items()},
+            str(data["world"]),
+        )
+
+
+def calibrate(validated: ValidatedSession, *, force: bool = False) -> tuple[RigCalibration, Report]:
+    """Calibrate the rig of a session from its board shots into derived/calibration.
+
+    Raises CalibrationTooPoor, with the report, which is on disk by then, when a camera cannot be placed or its RMS
+    with nothing left out is above 2.5 px. Does nothing when the result is there already, unless `force`.
+    """
+    folder = validated.folder.derived(ARTEFACT)
+    target = _target(validated)
+    origin = validated.session.calibration.board.origin if validated.session.calibration.board else ""
+    inputs = {"ingest": validated.digest}
+    settings: JsonObject = {
+        "board": target.settings,
+        "origin": origin,
+        "limit_px": RMS_LIMIT_PX,
+        "method": _METHOD,
+    }
+    if not force and store.current(folder, ARTEFACT, inputs=inputs, settings=settings):
+        done = Report.from_json((folder / "report.json").read_text(encoding="utf-8"))
+        return load_calibration(validated.folder), Report(done.step, done.issues, {**done.facts, "skipped": True})
+    store.reopen(folder, ARTEFACT)
+    detections = detect_session(validated, target, cache=folder / "detections.json")
+    boards = validated.of_kind(ShotKind.BOARD)
+    moving = any(o.frames > 1 for o in boards)
+    task = Task(
+        detections,
+        {o.shot.camera: (o.width, o.height) for o in boards},
+        target,
+        origin,
+        _HUBER_MOVING_PX if moving else _HUBER_STILL_PX,
+    )
+    solution, report = solve_rig(task)
+    _write_report(folder, validated, report, solution)
+    if solution is None or not report.ok:
+        _take_away(folder)
+        raise CalibrationTooPoor(_too_poor(report, folder), report)
+    verdict = solution.verdict
+    rig = RigCalibration(solution.cameras, verdict.rms_px, verdict.rig_rms_px, solution.boards, solution.world)
+    store.write_json(folder / "rig.json", rig.to_json())
+    store.write_json(folder / "transforms.json", to_transforms(rig.cameras, _pictures(validated, folder)))
+    store.write_atomic(folder / "rig.toml", to_toml(rig.cameras, rig.rms_px))
+    store.finish(
+        folder,
+        ARTEFACT,
+        consent=validated.session.session.consent,
+        inputs=inputs,
+        settings=settings,
+        result={"rig_rms_px": rig.rig_rms_px, "cameras": [c.id for c in rig.cameras], "world": rig.world},
+    )
+    return rig, report
+
+
+def load_calibration(folder: SessionFolder) -> RigCalibration:
+    """The rig that `calibrate` wrote. Raises IncompleteInput when it has not run or did not finish."""
+    artefact = store.read(folder.derived(ARTEFACT), ARTEFACT)
+    return RigCalibration.from_json(json.loads((artefact.folder / "rig.json").read_text(encoding="utf-8")))
+
+
+def _target(validated: ValidatedSession) -> Target:
+    board = validated.session.calibration.board
+    if board is None:
+        found = issue("BOARD_NOT_FOUND", where="session.toml", expected="[calibration.board]", found="none")
+        report = Report("calibrate", (found,))
+        raise CalibrationTooPoor("calibration needs a board, session.toml has no [calibration.board]; add it", report)
+    try:
+        return target_of(board)
+    except ValueError as err:
+        found = issue("SESSION_FILE_INVALID", where="session.toml [calibration.board]", found=str(err))
+        raise CalibrationTooPoor(str(err), Report("calibrate", (found,))) from err
+
+
+def _pictures(validated: ValidatedSession, folder: Path) -> dict[str, str]:
+    """For each camera the picture that nerfstudio is to open: a still, else a plate, else a board shot."""
+    pictures: dict[str, str] = {}
+    for kind in (ShotKind.STILL, ShotKind.PLATE, ShotKind.BOARD):
+        for original in validated.of_kind(kind):
+            path = Path(os.path.relpath(original.path, folder)).as_posix()
+            pictures.setdefault(original.shot.camera, path)
+    return pictures
+
+
+def _write_report(folder: Path, validated: ValidatedSession, report: Report, solution: Solution | None) -> None:
+    clean = Report(report.step, report.issues, cast(JsonObject, _finite(report.facts)))
+    store.write_json(folder / "report.json", clean.to_json())
+    store.write_atomic(folder / "report.html", render_page(clean, solution, validated.session.session.id))
+
+
+def _finite(value: JsonValue) -> JsonValue:
+    """JSON has no NaN: a number that could not be measured is null."""
+    if isinstance(value, dict):
+        return {k: _finite(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_finite(v) for v in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _take_away(folder: Path) -> None:
+    """A rig of an earlier run must not be mistaken for one of these pictures."""
+    for name in ("rig.json", "transforms.json", "rig.toml"):
+        (folder / name).unlink(missing_ok=True)
+
+
+def _too_poor(report: Report, folder: Path) -> str:
+    first = report.errors[0]
+    more = f" and {len(report.errors) - 1} more" if len(report.errors) > 1 else ""
+    return (
+        f"calibration is too poor: {first.where}: {first.reason} Found {first.found}{more}; {first.remedy} "
+        f"Read {folder / 'report.html'}"
+    )

@@ -1,0 +1,81 @@
+"""The printed board as geometry: which corners it has, where they lie, and how OpenCV finds them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from calibration.pose import Floats, Pose
+from capture.session import Board
+
+# OpenCV's pools of one marker size are prefixes of one another; a smaller pool is searched up to nine times faster
+_POOLS = (50, 100, 250, 1000)
+WORLD_FROM_FLOOR_BOARD = Pose(np.diag([1.0, -1.0, -1.0]), np.zeros(3))  # face up: print y and z point to -y and -z
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """The board of a session. Corner ids are rows of `points`, in OpenCV's board frame (z into the print)."""
+
+    board: Board
+    points: Floats  # (N, 3) metres, board frame, z = 0
+
+    @property
+    def centre(self) -> Floats:
+        """Middle (3,) of the corners in the board frame, metres."""
+        return np.asarray(self.points.mean(axis=0))
+
+    @property
+    def settings(self) -> str:
+        """Everything that decides what is found in a picture, as one line."""
+        return self.board.model_dump_json(exclude={"origin"})
+
+    def detector(self) -> cv2.aruco.CharucoDetector:
+        """A ChArUco detector. Not to be shared between threads."""
+        return cv2.aruco.CharucoDetector(_charuco(self.board))
+
+
+def target_of(board: Board) -> Target:
+    """The geometry of a session's board.
+
+    Raises ValueError for an unknown dictionary, for a board with more markers than its dictionary, and for a
+    chessboard that looks the same when turned by 180 degrees, because two cameras could then not agree on it.
+    """
+    if board.kind == "charuco":
+        points = np.asarray(_charuco(board).getChessboardCorners(), dtype=np.float64)
+        # OpenCV returns float32: put the corners back on the exact grid of the print
+        points = np.round(points / board.square_m) * board.square_m
+    else:
+        if (board.columns + board.rows) % 2 == 0:
+            raise ValueError(
+                f"chessboard of {board.columns} x {board.rows} inner corners looks the same upside down, so cameras "
+                "cannot agree on it; use one with an odd and an even side, or a charuco board"
+            )
+        grid = np.mgrid[0 : board.columns, 0 : board.rows].T.reshape(-1, 2)
+        points = np.concatenate([grid * board.square_m, np.zeros((len(grid), 1))], axis=1)
+    return Target(board, points)
+
+
+def small_pool(dictionary: str, markers: int) -> str:
+    """The smallest dictionary with the same first markers: DICT_4X4_1000 with 10 markers is DICT_4X4_50."""
+    if not hasattr(cv2.aruco, dictionary) or not dictionary.startswith("DICT_"):
+        known = sorted(name for name in dir(cv2.aruco) if name.startswith("DICT_"))
+        raise ValueError(f"board dictionary {dictionary!r} is not one of OpenCV's: {', '.join(known)}")
+    family, _, size = dictionary.rpartition("_")
+    sizes = [n for n in _POOLS if size == str(n) or (size.isdigit() and n <= int(size))]
+    if family.removeprefix("DICT_") not in ("4X4", "5X5", "6X6", "7X7") or not sizes:
+        return dictionary
+    fitting = [n for n in sizes if n >= markers]
+    if not fitting:
+        raise ValueError(f"board has {markers} markers, but {dictionary} holds {size}; name the dictionary printed")
+    return f"{family}_{fitting[0]}"
+
+
+def _charuco(board: Board) -> cv2.aruco.CharucoBoard:
+    pool = small_pool(board.dictionary, board.columns * board.rows // 2)
+    dictionary = cv2.aruco.getPredefinedDictionary(int(getattr(cv2.aruco, pool)))
+    made = cv2.aruco.CharucoBoard((board.columns, board.rows), board.square_m, board.marker_m, dictionary)
+    made.setLegacyPattern(board.legacy)
+    return made

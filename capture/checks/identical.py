@@ -1,0 +1,27 @@
+"""Identical pictures: the same bytes, or the same pixels in other bytes, in two places of the session."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from capture.issues import Issue, issue
+
+if TYPE_CHECKING:
+    from capture.validate import Context
+
+
+def check_identical(context: Context) -> Iterator[Issue]:
+    """Two exposures differ by their noise, so equal pixels mean one picture stored twice.
+
+    A picture without any detail proves nothing: two drawn, noiseless backdrops are rightly equal.
+    """
+    seen: dict[tuple[str, int], str] = {}
+    for original in context.originals:
+        if all(n.focus == 0 for n in original.numbers):
+            continue
+        key = (original.pixels or original.sha256, original.frames)
+        first = seen.setdefault(key, original.shot.stem)
+        if first != original.shot.stem:
+            found = f"the same as {first}"
+            yield issue("FRAME_IDENTICAL", where=original.shot.stem, expected="its own picture", found=found)

@@ -1,0 +1,253 @@
+"""Where each shot of a session lies on a card: by the layout of folders, or by `[sources]` of session.toml.
+
+Every file ends in exactly one place: it is a shot, or an issue says why it is none.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from capture import images, video
+from capture.issues import Issue, issue
+from capture.session import Session, Shot, ShotKind
+from capture.store import inside, safe_name
+
+LAYOUT_FOLDERS = ("stills", "clips", "calibration", "plates")
+_MEDIA = (*images.EXTENSIONS, *video.EXTENSIONS)
+# Kinds a studio is likely to bring along; named as an unread kind where a shot is expected, and never ignored.
+_OTHER_MEDIA = (".heic", ".heif", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".dng", ".r3d", ".braw", ".mxf", ".gif")
+_NOT_MEDIA = ("session.toml", "consent.toml", "marks.toml", "Thumbs.db")
+
+
+@dataclass(frozen=True)
+class Found:
+    """A shot and its file on the card."""
+
+    shot: Shot
+    path: Path  # resolved, inside the source
+    name: str  # path relative to the source, as on the card
+    reshoot: int = 1  # 2 for a file called <camera>~2, which replaces the first, ...
+
+    @property
+    def logical(self) -> str:
+        """The path that the file gets under originals/: the shot's place and the file's own extension."""
+        again = f"~{self.reshoot}" if self.reshoot > 1 else ""
+        return self.shot.stem + again + PurePosixPath(self.name).suffix.lower()
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """What lies on a card."""
+
+    found: tuple[Found, ...]
+    missing: tuple[Shot, ...]
+    issues: tuple[Issue, ...]
+    left: tuple[str, ...]  # media files of the card that are no shot of this session
+
+
+def shot_at(session: Session, stem: str) -> Shot | None:
+    """The shot whose logical path without extension is `stem`, or None where the session has no such place."""
+    parts = PurePosixPath(stem).parts
+    if not parts or any(not _is_name(part) for part in parts):
+        return None
+    head, rest = ("/".join(parts[:2]), parts[2:]) if parts[0] == "calibration" else (parts[0], parts[1:])
+    if head not in {kind.value for kind in ShotKind} or not rest:
+        return None
+    kind, camera = ShotKind(head), rest[-1]
+    shot = _shot_of_kind(kind, camera, rest[:-1])
+    if shot is None or camera not in {c.id for c in session.camera}:
+        return None
+    if kind is ShotKind.STILL:
+        return shot if shot in set(session.stills()) else None
+    if kind is ShotKind.CLIP:
+        return shot if shot in set(session.clips()) else None
+    known_light = not shot.light or shot.light in {light.id for light in session.light}
+    return shot if known_light and _declared(session, kind) else None
+
+
+def split_reshoot(stem: str) -> tuple[str, int]:
+    """A path without extension and the number of its reshoot: `.../cam01~2` is the second, without a mark it is 1."""
+    plain, mark, number = stem.rpartition("~")
+    if mark and number.isascii() and number.isdigit() and 2 <= int(number) < 1000:
+        return plain, int(number)
+    return stem, 1
+
+
+def expected_shots(session: Session) -> list[Shot]:
+    """Every shot that the session promises one by one: the grid of stills, the clips and the plates."""
+    plates = [Shot(ShotKind.PLATE, camera.id) for camera in session.camera] if session.calibration.plates else []
+    return [*session.stills(), *session.clips(), *plates]
+
+
+def take_inventory(source: Path, session: Session, *, skip: Path | None = None) -> Inventory:
+    """Find the file of each shot under `source`; `skip` is a folder in it that is not part of the card."""
+    base = source.resolve()
+    issues: list[Issue] = []
+    left: list[str] = []
+    claims = _listed(base, session, issues)
+    listed = {name for entries in claims.values() for name, _ in entries}
+    for path in _walk(base, skip, issues):
+        name = path.relative_to(base).as_posix()
+        shot = shot_at(session, split_reshoot(_without_suffix(name))[0])
+        if name in listed:
+            continue
+        if shot is not None:
+            claims.setdefault(shot, []).append((name, split_reshoot(_without_suffix(name))[1]))
+        elif _is_stray(path, name):
+            left.append(name)
+            issues.append(issue("FILE_UNEXPECTED", where=name))
+    found = [item for shot, entries in claims.items() for item in _settle(base, shot, entries, issues, left)]
+    order = {shot: place for place, shot in enumerate(expected_shots(session))}
+    found.sort(key=lambda item: (order.get(item.shot, len(order)), item.logical))
+    missing = [*(s for s in order if s not in claims), *_missing_calibration(session, set(claims))]
+    return Inventory(tuple(found), tuple(missing), tuple(issues), tuple(left))
+
+
+def _listed(base: Path, session: Session, issues: list[Issue]) -> dict[Shot, list[tuple[str, int]]]:
+    """Files that `[sources]` gives to a shot, where they exist, with the number of the reshoot."""
+    claims: dict[Shot, list[tuple[str, int]]] = {}
+    for logical, name in session.sources.items():
+        stem, reshoot = split_reshoot(logical)
+        shot = shot_at(session, stem)
+        if shot is None:
+            stem, reshoot = split_reshoot(_without_suffix(logical))
+            shot = shot_at(session, stem)
+        path = base / name
+        if shot is None:
+            where = f"session.toml, sources {logical!r}"
+            issues.append(issue("SESSION_FILE_INVALID", where=where, found="no place of this session"))
+        elif path.exists() or path.is_symlink():
+            claims.setdefault(shot, []).append((PurePosixPath(name).as_posix(), reshoot))
+    return claims
+
+
+def _settle(
+    base: Path, shot: Shot, entries: list[tuple[str, int]], issues: list[Issue], left: list[str]
+) -> list[Found]:
+    """The files of a shot among those that claim its place, one of each reshoot; the others are named and left."""
+    fitting = [name for name, _ in entries if PurePosixPath(name).suffix.lower() in _kinds(shot)]
+    accepted: dict[int, Found] = {}
+    for name, reshoot in entries:
+        if fitting and name not in fitting:  # a raw file or a sidecar beside the picture
+            trouble: Issue | None = issue("FILE_UNEXPECTED", where=name, found=f"beside {fitting[0]}")
+        else:
+            trouble = _trouble(base, shot, name)
+        if trouble is None and reshoot in accepted:
+            first = accepted[reshoot].name
+            text = f"{first} and {name}; {first} was taken"
+            trouble = issue("GRID_FRAME_DUPLICATE", where=shot.stem, expected="one file", found=text)
+        if trouble is None:
+            accepted[reshoot] = Found(shot, inside(base, name), name, reshoot)
+        else:
+            issues.append(trouble)
+            left.append(name)
+    return [accepted[reshoot] for reshoot in sorted(accepted)]
+
+
+def _is_name(part: str) -> bool:
+    try:
+        return bool(safe_name(part))
+    except ValueError:
+        return False
+
+
+def _shot_of_kind(kind: ShotKind, camera: str, groups: tuple[str, ...]) -> Shot | None:
+    """A shot from the folders between its kind and its camera, or None where their number is wrong."""
+    match kind, groups:
+        case ShotKind.STILL, (take, light):
+            return Shot(kind, camera, take, light)
+        case ((ShotKind.CLIP | ShotKind.BOARD), (group,)):
+            return Shot(kind, camera, group)
+        case ((ShotKind.CHART | ShotKind.BALL), (light,)):
+            return Shot(kind, camera, light=light)
+        case ((ShotKind.BOARD | ShotKind.PLATE), ()):
+            return Shot(kind, camera)
+        case _:
+            return None
+
+
+def _declared(session: Session, kind: ShotKind) -> bool:
+    calibration = session.calibration
+    objects = {
+        ShotKind.BOARD: calibration.board is not None,
+        ShotKind.CHART: calibration.chart is not None,
+        ShotKind.BALL: calibration.ball is not None,
+        ShotKind.PLATE: calibration.plates,
+    }
+    return objects.get(kind, True)
+
+
+def _missing_calibration(session: Session, settled: set[Shot]) -> Iterator[Shot]:
+    """Board: something of each camera, unless a clip shows it. Chart and ball: one picture of each light."""
+    board_clips = {c for clip in session.clip if clip.board for c in session.cameras_of(clip)}
+    have_board = {shot.camera for shot in settled if shot.kind is ShotKind.BOARD} | board_clips
+    if session.calibration.board is not None:
+        yield from (Shot(ShotKind.BOARD, c.id) for c in session.camera if c.id not in have_board)
+    for kind in (ShotKind.CHART, ShotKind.BALL):
+        lit = {shot.light for shot in settled if shot.kind is kind}
+        if _declared(session, kind):
+            yield from (Shot(kind, "", light=light.id) for light in session.light if light.id not in lit)
+
+
+def _walk(base: Path, skip: Path | None, issues: list[Issue]) -> Iterator[Path]:
+    """Files and links below `base` in the order of their names; hidden ones and `skip` are passed over."""
+    skipped = skip.resolve() if skip is not None else None
+
+    def unreadable(err: OSError) -> None:
+        where = Path(str(err.filename)).relative_to(base).as_posix()
+        issues.append(issue("FILE_UNREADABLE", where=where, found=f"folder: {err.strerror}"))
+
+    for folder, folders, files in os.walk(base, onerror=unreadable):
+        here = Path(folder)
+        for name in sorted(folders):
+            if (here / name).is_symlink():
+                issues.append(_linked_folder(base, here / name))
+        folders[:] = sorted(n for n in folders if not n.startswith(".") and (here / n) != skipped)
+        yield from (here / name for name in sorted(files) if not name.startswith("."))
+
+
+def _linked_folder(base: Path, path: Path) -> Issue:
+    name = path.relative_to(base).as_posix()
+    if path.resolve().is_relative_to(base):
+        return issue("FILE_UNEXPECTED", where=name, found="a link to a folder; links to folders are not followed")
+    return issue("PATH_ESCAPES", where=name, found="a link to a folder outside the shoot")
+
+
+def _is_stray(path: Path, name: str) -> bool:
+    in_layout = name.split("/", 1)[0] in LAYOUT_FOLDERS and "/" in name
+    return path.name not in _NOT_MEDIA and (in_layout or path.suffix.lower() in (*_MEDIA, *_OTHER_MEDIA))
+
+
+def _without_suffix(name: str) -> str:
+    """A path without its extension; the dot of a name such as `cam.1` is kept when no extension follows."""
+    suffix = PurePosixPath(name).suffix.lower()
+    known = (*_MEDIA, *_OTHER_MEDIA)
+    return name[: -len(suffix)] if suffix in known or (suffix and len(suffix) <= 5) else name
+
+
+def _trouble(base: Path, shot: Shot, name: str) -> Issue | None:
+    """Why a file cannot be the shot that its place makes it, or None."""
+    try:
+        real = inside(base, name)
+    except (ValueError, OSError, RuntimeError):  # RuntimeError: a link that leads to itself
+        return issue("PATH_ESCAPES", where=name, found="leads outside the shoot")
+    if not real.exists():
+        return issue("FILE_MISSING", where=name, expected=shot.stem, found="a link to a file that is not there")
+    if not real.is_file():
+        return issue("FILE_UNREADABLE", where=name, found="not a regular file")
+    kinds = _kinds(shot)
+    suffix = PurePosixPath(name).suffix.lower()
+    if suffix not in kinds:
+        return issue("FILE_FORMAT", where=name, expected=", ".join(kinds), found=suffix or "no extension")
+    if real.stat().st_size == 0:
+        return issue("FILE_EMPTY", where=name, found="0 bytes")
+    return None
+
+
+def _kinds(shot: Shot) -> tuple[str, ...]:
+    if shot.kind is ShotKind.CLIP or (shot.kind is ShotKind.BOARD and not shot.group):
+        return video.EXTENSIONS
+    return images.EXTENSIONS

@@ -1,0 +1,118 @@
+"""One thing that goes wrong on set, by name: an exact physical change of one shoot, written down in its truth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from capture.stage.lens import StageCamera
+
+FAULTS = {
+    "missing-frame": "one camera did not fire under one light of one take",
+    "truncated-file": "the last 40 % of one file were never written",
+    "soft-focus": "one camera is out of focus for a whole take",
+    "wrong-light": "under one light of one take another light was lit",
+    "moved-camera": "one camera was pushed 25 mm and turned 1.5 degrees before the last take",
+    "late-camera": "one camera's clips begin three frames late",
+    "swapped-cameras": "the stills of two cameras carry each other's names",
+    "mirrored-photo": "one camera's stills of one take are mirrored left to right",
+    "second-person": "somebody else stands in the picture under one light of one take",
+}
+LATE_FRAMES = 3
+_BLUR_SHARE = 1 / 260  # radius of the blur disc as a share of the picture's width
+_SECOND_SEED = 7919
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What is wrong and where. Fields that do not apply are empty; the name '' means nothing is wrong."""
+
+    name: str = ""
+    camera: str = ""
+    other_camera: str = ""
+    take: str = ""
+    light: str = ""
+    other_light: str = ""
+    affected: tuple[str, ...] = field(default=())  # stems of the files that differ from a clean shoot
+
+    @property
+    def what(self) -> str:
+        """One sentence."""
+        return FAULTS.get(self.name, "nothing is wrong")
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The names of a shoot, in order."""
+
+    cameras: tuple[str, ...]
+    lights: tuple[str, ...]
+    takes: tuple[str, ...]
+    clips: tuple[str, ...]
+
+
+def make_fault(name: str | None, grid: Grid, *, seed: int) -> Fault:
+    """A fault of that name at a place that the seed decides; ValueError if it cannot happen in this shoot."""
+    if name is None:
+        return Fault()
+    if name not in FAULTS:
+        raise ValueError(f"fault is unknown: {name!r}; choose one of {', '.join(FAULTS)}")
+    needs = {"late-camera": grid.clips, "swapped-cameras": grid.cameras[1:], "wrong-light": grid.lights[1:]}
+    if not needs.get(name, grid.takes) or not grid.takes:
+        raise ValueError(f"fault {name!r} needs more takes, lights, cameras or clips than {grid}")
+    rng = np.random.default_rng([seed, list(FAULTS).index(name), 0xFA])
+    camera, other = (grid.cameras[int(k)] for k in rng.permutation(max(len(grid.cameras), 2))[:2] % len(grid.cameras))
+    light_at = int(rng.integers(len(grid.lights)))
+    light, next_light = grid.lights[light_at], grid.lights[(light_at + 1) % len(grid.lights)]
+    take = grid.takes[-1] if name == "moved-camera" else grid.takes[int(rng.integers(len(grid.takes)))]
+    whole_take = [f"stills/{take}/{lamp}/{camera}" for lamp in grid.lights]
+    one = [f"stills/{take}/{light}/{camera}"]
+    all_cameras = [f"stills/{take}/{light}/{c}" for c in grid.cameras]
+    swapped = [f"stills/{t}/{x}/{c}" for t in grid.takes for x in grid.lights for c in sorted((camera, other))]
+    late = [f"clips/{clip}/{camera}" for clip in grid.clips]
+    # camera, other camera, take, light, other light, affected files
+    table: dict[str, tuple[str, str, str, str, str, list[str]]] = {
+        "missing-frame": (camera, "", take, light, "", one),
+        "truncated-file": (camera, "", take, light, "", one),
+        "soft-focus": (camera, "", take, "", "", whole_take),
+        "wrong-light": ("", "", take, light, next_light, all_cameras),
+        "moved-camera": (camera, "", take, "", "", whole_take),
+        "late-camera": (camera, "", "", "", "", late),
+        "swapped-cameras": (camera, other, "", "", "", swapped),
+        "mirrored-photo": (camera, "", take, "", "", whole_take),
+        "second-person": ("", "", take, light, "", all_cameras),
+    }
+    *where, affected = table[name]
+    first, second, of_take, of_light, instead = where
+    return Fault(name, first, second, of_take, of_light, instead, tuple(affected))
+
+
+def second_person_seed(person_seed: int) -> int:
+    """The seed of whoever steps into the picture."""
+    return person_seed + _SECOND_SEED
+
+
+def moved(camera: StageCamera) -> StageCamera:
+    """The camera after somebody bumped it: 25 mm sideways and 1.5 degrees of yaw."""
+    turn, _ = cv2.Rodrigues(np.array([0.0, np.radians(1.5), 0.0]))
+    shift = np.eye(4)
+    shift[:3, :3] = turn
+    shift[:3, 3] = [0.025, 0.0, 0.0]
+    return camera.moved(camera.pose @ shift)
+
+
+def blurred(linear: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The light (H, W, 3) through a defocused lens: every point becomes a disc."""
+    radius = max(linear.shape[1] * _BLUR_SHARE, 1.2)
+    reach = int(np.ceil(radius))
+    y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1]
+    disc = np.clip(radius + 0.5 - np.hypot(x, y), 0, 1)
+    return np.asarray(cv2.filter2D(linear, -1, disc / disc.sum()), dtype=np.float32)
+
+
+def truncated(data: bytes) -> bytes:
+    """The first 60 % of a file."""
+    return data[: int(len(data) * 0.6)]
