@@ -1,0 +1,191 @@
+"""The loop on a real, untrained pipeline: exact resume, consent, provenance, and an adapter that does something."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from conftest import CONSENT, session_toml
+from safetensors import safe_open
+
+from capture import store
+from capture.errors import ConsentRefused, IncompleteInput
+from capture.vault import SessionFolder, Vault
+from training.bases.flux import FluxBase
+from training.dataset.conditions import Lighting, View, caption
+from training.dataset.frames import MASKS, Frame, MarkSeen, Split, write_metadata
+from training.dataset.framing import BUST, crop_camera
+from training.loop import learning_rate, load_twin, train
+from training.recipe import RenderRecipe, TrainRecipe
+from training.render import held_out, posed, render
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
+SHORT = TrainRecipe(steps=6, batch=2, rank=4, alpha=2, checkpoint_every=2, warm_up=1)
+LIGHT = Lighting(30, 30, (1, 1, 1), 0.7, 0.2)
+
+
+@pytest.fixture(scope="session")
+def base_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A pipeline folder of the embedded architecture with random weights."""
+    from training.bases.embedded import POOLED, TEXT_WIDTH, build_pipeline, build_vae
+    from training.bases.view_light import ViewLightEncoder
+
+    folder = tmp_path_factory.mktemp("base")
+    words = [caption(View(0, 0, 2), LIGHT, trigger="sks", framing=BUST.name, outfit="red", backdrop="grey")]
+    torch.manual_seed(0)
+    build_pipeline(build_vae(0), words, 0).save_pretrained(folder, safe_serialization=True)
+    ViewLightEncoder(TEXT_WIDTH, POOLED).save(folder / "view_light")
+    store.write_json(folder / "likeness.json", {"pixels": 80, "steps": 2, "licence": "none"})
+    return folder
+
+
+@pytest.fixture
+def session(tmp_path: Path) -> SessionFolder:
+    """A session with a hand-made data set of eight crops, two of them held out."""
+    vault = Vault(tmp_path / "vault")
+    folder = vault.session("p001", "s001")
+    store.write_atomic(folder.toml, session_toml())
+    store.write_atomic(vault.consent_file("p001", "c001"), CONSENT)
+    target = folder.derived("dataset")
+    rng, frames = np.random.default_rng(0), []
+    for k in range(8):
+        split = Split.TEST if k >= 6 else Split.TRAIN
+        a = np.radians(40 * k)
+        aim = np.array([0, 0, 1.4])
+        crop = crop_camera("cam1", aim + 2.5 * np.array([np.cos(a), np.sin(a), 0.1]), aim, BUST, 80)
+        view = View(40.0 * k, 5.0, 2.5)
+        text = caption(view, LIGHT, trigger="sks", framing=BUST.name, outfit="red", backdrop="grey")
+        seen = MarkSeen(id="m01", u=40, v=50, radius_px=3, facing_deg=20, visible=True)
+        frame = Frame(
+            file_name=f"{k}.png", mask=f"{MASKS}/{k}.png", text=text, shot=f"stills/take1/light1/cam{k}", frame=0,
+            take="take1", light="light1", camera="cam1", framing=BUST.name, crop=crop.to_json(), view=view,
+            lighting=LIGHT, marks=(seen,), split=split,
+        )  # fmt: skip
+        (target / split.value / MASKS).mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(target / split.value / f"{k}.png"), rng.integers(0, 255, (80, 80, 3), np.uint8))
+        cv2.imwrite(str(target / split.value / MASKS / f"{k}.png"), np.full((80, 80), 255, np.uint8))
+        frames.append(frame)
+    write_metadata(target, frames)
+    store.finish(target, "dataset", consent="c001", inputs={}, settings={"trigger": "sks"}, result={})
+    return folder
+
+
+def adapter_of(path: Path) -> dict[str, torch.Tensor]:
+    from safetensors.torch import load_file
+
+    return load_file(path)
+
+
+def test_killed_at_any_checkpoint_and_resumed_gives_the_same_adapter(session: SessionFolder, base_folder: Path) -> None:
+    straight, report = train(session, "straight", base=base_folder, recipe=SHORT)
+    assert report.facts["resumed_from"] == 0
+
+    class Killed(Exception):
+        pass
+
+    def kill_after_five(step: int, loss: float) -> None:
+        if step == 5:
+            raise Killed
+
+    with pytest.raises(Killed):
+        train(session, "broken", base=base_folder, recipe=SHORT, progress=kill_after_five)
+    with pytest.raises(IncompleteInput, match="appearance is not there or not finished"):
+        load_twin(session, "broken")
+    broken, report = train(session, "broken", base=base_folder, recipe=SHORT)
+    assert report.facts["resumed_from"] == 4
+    a, b = adapter_of(straight.adapter), adapter_of(broken.adapter)
+    assert a.keys() == b.keys()
+    assert all(torch.equal(a[k], b[k]) for k in a)
+    other, _ = train(session, "other", base=base_folder, recipe=SHORT.model_copy(update={"seed": 1}))
+    assert any(not torch.equal(a[k], adapter_of(other.adapter)[k]) for k in a)  # the control: a seed matters
+
+
+def test_a_damaged_checkpoint_is_passed_over(session: SessionFolder, base_folder: Path) -> None:
+    def kill(step: int, loss: float) -> None:
+        if step == 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(session, "twin", base=base_folder, recipe=SHORT, progress=kill)
+    last = sorted((session.vault.twin("p001", "twin") / "appearance" / "checkpoints").glob("step-*.pt"))[-1]
+    last.write_bytes(last.read_bytes()[:100])
+    _, report = train(session, "twin", base=base_folder, recipe=SHORT)
+    assert report.facts["resumed_from"] == 2
+
+
+def test_the_adapter_carries_its_origin_and_changes_the_base(session: SessionFolder, base_folder: Path) -> None:
+    twin, report = train(session, "twin", base=base_folder, recipe=SHORT)
+    assert float(str(report.facts["adapter_change"])) > 0
+    with safe_open(twin.adapter, "pt") as stream:
+        header = stream.metadata()
+    assert json.loads(header["likeness.consent"]) == "c001"
+    assert json.loads(header["likeness.recipe"])["mark_weight"] == 10
+    assert json.loads(header["likeness.trigger"]) == "sks"
+    assert (twin.folder / "report.html").read_text().count("<polyline") == 2
+    again, report = train(session, "twin", base=base_folder, recipe=SHORT)
+    assert report.facts == {"skipped": True}
+    assert again.adapter_digest == twin.adapter_digest
+    plain, tuned = FluxBase(base_folder), FluxBase(base_folder)
+    tuned.load_adapter(twin.folder)
+    views = [(View(0, 5, 2.5), LIGHT)]
+    condition = plain.encode_conditions(["photo of sks person"], views)
+    pictures = [model.sample(condition, seeds=[1], steps=2) for model in (plain, tuned)]
+    assert float((pictures[0] - pictures[1]).abs().max()) > 0
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ('acts = ["ingest", "dataset", "render"]', "does not allow 'train'"),
+        ("valid_until = 2021-01-01", "ended on 2021-01-01"),
+    ],
+)
+def test_without_her_consent_nothing_is_trained(
+    session: SessionFolder, base_folder: Path, change: str, reason: str
+) -> None:
+    key = change.split(" = ")[0]
+    lines = [change if line.startswith(key) else line for line in CONSENT.splitlines()]
+    store.write_atomic(session.vault.consent_file("p001", "c001"), "\n".join(lines))
+    with pytest.raises(ConsentRefused, match=reason):
+        train(session, "twin", base=base_folder, recipe=SHORT)
+    assert not session.vault.twin("p001", "twin").exists()
+
+
+def test_renders_need_consent_and_bear_their_label(session: SessionFolder, base_folder: Path) -> None:
+    from training.disclose import read_disclosure
+
+    twin, _ = train(session, "twin", base=base_folder, recipe=SHORT)
+    requests = [*held_out(session), posed(session, View(10, 0, 2.5), LIGHT, outfit="red")]
+    made, _ = render(session, requests, name="r1", base=base_folder, twin="twin", recipe=RenderRecipe(steps=2))
+    assert len(made.files) == 3
+    delivered = cv2.imread(str(made.files[0]))
+    assert delivered.shape[0] > delivered.shape[1] >= 360  # enlarged, with a strip below
+    found = read_disclosure(made.files[0])
+    assert found is not None
+    assert "trainedAlgorithmicMedia" in found.digital_source_type
+    same, report = render(session, requests, name="r1", base=base_folder, twin="twin", recipe=RenderRecipe(steps=2))
+    assert report.facts == {"skipped": True}
+    withdrawn = CONSENT + f"withdrawn_on = {dt.date(2024, 1, 1)}\n"
+    store.write_atomic(session.vault.consent_file("p001", "c001"), withdrawn)
+    with pytest.raises(ConsentRefused, match="withdrawn on 2024-01-01"):
+        render(session, requests, name="r2", base=base_folder, twin="twin", recipe=RenderRecipe(steps=2))
+
+
+def test_a_tampered_adapter_is_not_rendered(session: SessionFolder, base_folder: Path) -> None:
+    twin, _ = train(session, "twin", base=base_folder, recipe=SHORT)
+    twin.adapter.write_bytes(twin.adapter.read_bytes()[:-4] + b"\0\0\0\1")
+    with pytest.raises(IncompleteInput, match="changed since it was trained"):
+        render(session, held_out(session), name="r", base=base_folder, twin="twin", recipe=RenderRecipe(steps=2))
+
+
+def test_learning_rate_warms_up_and_falls() -> None:
+    recipe = TrainRecipe(steps=100, warm_up=10, rate=1e-3)
+    rates = [learning_rate(step, recipe) for step in range(100)]
+    assert rates[0] == pytest.approx(1e-4)
+    assert max(rates) == pytest.approx(rates[9], rel=0.05)
+    assert rates[-1] == pytest.approx(2e-5)
