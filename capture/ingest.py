@@ -40,21 +40,24 @@ def ingest(
     source: Path,
     vault: Vault,
     *,
+    described_by: Path | None = None,
     consent: Path | None = None,
     day: dt.date | None = None,
     force: bool = False,
 ) -> tuple[ValidatedSession, Report]:
     """Bring a shoot into the vault and look at every frame of it.
 
-    `source` holds session.toml and the files; `consent` is her record (default: consent.toml in `source`, else the
-    one in the vault); `day` is the day on which the consent must hold, today by default. A second run of an
+    `source` holds the files; session.toml and consent.toml lie there too, or in the folder `described_by` where the
+    card must not be written to. `consent` is her record (default: that consent.toml, else the one in the vault);
+    `day` is the day on which the consent must hold, today by default. A second run of an
     unchanged shoot verifies, writes nothing and says so in `report.facts["skipped"]`.
 
     Raises InvalidSession for an unusable session.toml and ConsentRefused before anything is copied. Missing, broken
     and odd files are issues of the report, and the rest goes on.
     """
-    session = read_session(source)
-    permit = _admit(source, vault, session, consent, day)
+    papers = described_by or source
+    session = read_session(papers)
+    permit = _admit(papers, vault, session, consent, day)
     folder = vault.session(session.session.person, session.session.id)
     inventory = take_inventory(source, session, skip=vault.root)
     copies = offload(inventory.found, folder)
@@ -64,7 +67,7 @@ def ingest(
     custody: JsonValue = [[s.stem, cast(JsonObject, asdict(c))] for s, c in shots.items()]
     troubles: JsonValue = [[i.code, i.where, i.found] for i in faults]
     inputs = {
-        "session": store.sha256_file(source / "session.toml"),
+        "session": store.sha256_file(papers / "session.toml"),
         "consent": permit.record_digest,
         "files": store.sha256_text(json.dumps([custody, troubles, [s.stem for s in missing]], sort_keys=True)),
     }
@@ -78,7 +81,7 @@ def ingest(
     context = Context(session, looked.originals, missing, (*faults, *looked.issues))
     report = Report("ingest", run_checks(context, CHECKS), _facts(looked, inventory, copies))
     store.reopen(artefact_folder, ARTEFACT)
-    store.write_atomic(folder.toml, (source / "session.toml").read_bytes())
+    store.write_atomic(folder.toml, (papers / "session.toml").read_bytes())
     store.write_json(artefact_folder / "report.json", report.to_json())
     write_session_page(artefact_folder / "report.html", context, report, looked.thumbnails)
     result: JsonObject = {

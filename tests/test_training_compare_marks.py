@@ -10,12 +10,12 @@ from skimage.color import lab2rgb
 from training.compare.colour import U8
 from training.compare.invented import invented
 from training.compare.marks import DISC_RESPONSE, MarkVerdict, Surface, Verdict, score_marks, surface
-from training.compare.pairs import RowMark
 from training.compare.thresholds import Thresholds
+from training.dataset.frames import MarkSeen
 
 SIZE = 128
 LIMITS = Thresholds()
-MARK = RowMark(id="m01", u=64.0, v=60.0, radius_px=4.0, facing_deg=10.0, visible=True)
+MARK = MarkSeen(id="m01", u=64.0, v=60.0, radius_px=4.0, facing_deg=10.0, visible=True)
 
 
 def skin(*discs: tuple[float, float, float, float], seed: int = 0, noise: float = 0.7) -> U8:
@@ -29,12 +29,12 @@ def skin(*discs: tuple[float, float, float, float], seed: int = 0, noise: float 
     return (np.round(255 * lab2rgb(lab))[..., ::-1]).astype(np.uint8)
 
 
-def prepared(image: U8, *marks: RowMark) -> Surface:
+def prepared(image: U8, *marks: MarkSeen) -> Surface:
     mask = np.ones((SIZE, SIZE), dtype=bool)
     return surface(image, mask, mask, marks)
 
 
-def verdict(render: U8, *, mark: RowMark = MARK, contrast: float = 12.0, limits: Thresholds = LIMITS) -> MarkVerdict:
+def verdict(render: U8, *, mark: MarkSeen = MARK, contrast: float = 12.0, limits: Thresholds = LIMITS) -> MarkVerdict:
     reference = prepared(skin((mark.u, mark.v, 2 * mark.radius_px, contrast)), mark)
     return score_marks(reference, [mark], prepared(render, mark), [mark], limits)[0]
 

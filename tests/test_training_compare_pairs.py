@@ -13,8 +13,10 @@ from calibration.camera import Camera
 from calibration.pose import Pose
 from capture.errors import IncompleteInput
 from capture.issues import JsonObject, JsonValue
-from training.compare.pairs import Pair, Row, View, aligned, angle_deg, find_reference, parse_row, read_rows
+from training.compare.pairs import Pair, aligned, angle_deg, find_reference, parse_row, read_rows
 from training.compare.thresholds import Thresholds
+from training.dataset.conditions import View
+from training.dataset.frames import Frame
 
 LIMITS = Thresholds()
 LIGHT: JsonObject = {
@@ -22,12 +24,13 @@ LIGHT: JsonObject = {
 }  # fmt: skip
 
 
-def row(azimuth: float = 0.0, *, light: Mapping[str, JsonValue] | None = None, **changes: JsonValue) -> Row:
+def row(azimuth: float = 0.0, *, light: Mapping[str, JsonValue] | None = None, **changes: JsonValue) -> Frame:
     angle = np.radians(azimuth)
     turn = Pose.from_rotvec(np.array([0.0, 0.0, angle]), np.zeros(3))
     crop = Camera("crop", 96, 96, 460.0, 460.0, 47.5, 47.5, np.zeros(5), turn)
     value: JsonObject = {
         "file_name": f"az{azimuth:g}.png",
+        "text": "photo of person",
         "mask": f"masks/az{azimuth:g}.png",
         "shot": "stills/take1/key/cam01",
         "frame": 0,
@@ -87,7 +90,7 @@ def test_angle_goes_around_the_back_and_over_the_pole() -> None:
         (row(0.0, light={"ambient": 0.4}), "ambient light is 0.40, the render was asked for 0.20"),
     ],
 )
-def test_what_is_not_comparable_says_why(other: Row, reason: str) -> None:
+def test_what_is_not_comparable_says_why(other: Frame, reason: str) -> None:
     found = find_reference(row(0.0), [other], LIMITS)
     assert isinstance(found, str)
     assert reason in found

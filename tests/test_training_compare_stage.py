@@ -18,10 +18,10 @@ from capture.stage.render import render, render_depth, render_mask
 from capture.stage.scene import Scene, Stance
 from training.compare.colour import U8
 from training.compare.marks import MarkVerdict, Surface, score_marks, surface
-from training.compare.pairs import RowMark
 from training.compare.score import kept_share
 from training.compare.shares import Share
 from training.compare.thresholds import Thresholds
+from training.dataset.frames import MarkSeen
 
 PIXELS, SIDE_M, DISTANCE_M = 96, 0.52, 2.5
 SEEDS, AZIMUTHS = (3, 5), (-30, 0, 30)
@@ -33,7 +33,7 @@ FILL = StageLight("fill", -50, 30, (1.0, 0.9, 0.75), 0.6, 0.3)
 class Shot:
     image: U8
     surface: Surface
-    marks: tuple[RowMark, ...]
+    marks: tuple[MarkSeen, ...]
 
 
 @lru_cache(maxsize=16)
@@ -49,7 +49,7 @@ def bust_camera(of: Scene, azimuth: float) -> StageCamera:
     return StageCamera("bust", PIXELS, PIXELS, focal, focal, middle, middle, (0.0,) * 5, pose_tuple(pose))
 
 
-def row_marks(of: Scene, camera: StageCamera) -> tuple[RowMark, ...]:
+def row_marks(of: Scene, camera: StageCamera) -> tuple[MarkSeen, ...]:
     depth, size = render_depth(of, camera), {m.id: m.diameter_m for m in of.person.marks}
     out = []
     for name, (position, normal) in of.mark_positions_world().items():
@@ -60,7 +60,7 @@ def row_marks(of: Scene, camera: StageCamera) -> tuple[RowMark, ...]:
         inside = 0 <= round(u) < PIXELS and 0 <= round(v) < PIXELS
         seen = facing < 85 and inside and bool(depth[round(v), round(u)] > far - 0.01)
         radius = 0.5 * size[name] * camera.fx / float(far)
-        out.append(RowMark(id=name, u=u, v=v, radius_px=radius, facing_deg=facing, visible=seen))
+        out.append(MarkSeen(id=name, u=u, v=v, radius_px=radius, facing_deg=facing, visible=seen))
     return tuple(out)
 
 

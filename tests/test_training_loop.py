@@ -15,6 +15,7 @@ from safetensors import safe_open
 
 from capture import store
 from capture.errors import ConsentRefused, IncompleteInput
+from capture.images import read_image
 from capture.vault import SessionFolder, Vault
 from training.bases.flux import FluxBase
 from training.dataset.conditions import Lighting, View, caption
@@ -163,7 +164,7 @@ def test_renders_need_consent_and_bear_their_label(session: SessionFolder, base_
     requests = [*held_out(session), posed(session, View(10, 0, 2.5), LIGHT, outfit="red")]
     made, _ = render(session, requests, name="r1", base=base_folder, twin="twin", recipe=RenderRecipe(steps=2))
     assert len(made.files) == 3
-    delivered = cv2.imread(str(made.files[0]))
+    delivered = read_image(made.files[0])
     assert delivered.shape[0] > delivered.shape[1] >= 360  # enlarged, with a strip below
     found = read_disclosure(made.files[0])
     assert found is not None

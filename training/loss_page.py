@@ -64,7 +64,7 @@ def loss_svg(losses: Sequence[float]) -> str:
     )
     return (
         f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="loss by step" style="max-width:100%">'
-        f'{grid}{steps}'
+        f"{grid}{steps}"
         f'<polyline points="{path(losses)}" fill="none" stroke="#9bb" stroke-width="1"/>'
         f'<polyline points="{path(smoothed(losses))}" fill="none" stroke="#135" stroke-width="3"/></svg>'
     )

@@ -13,8 +13,10 @@ from pathlib import Path
 
 import torch
 from diffusers import FluxPipeline
+from diffusers.utils import logging as diffusers_logging
 from peft import LoraConfig, get_peft_model_state_dict
 from torch import Tensor, nn
+from transformers.utils import logging as transformers_logging
 
 from capture.issues import JsonObject
 from capture.store import sha256_file, sha256_text
@@ -32,6 +34,7 @@ class FluxBase:
 
     def __init__(self, folder: Path, *, device: str = "cpu") -> None:
         """Load a pipeline folder without any network. Raises OSError when it is not one."""
+        _hush()
         self.folder = folder
         self.pipe = FluxPipeline.from_pretrained(str(folder), local_files_only=True, torch_dtype=torch.float32)
         self.pipe.set_progress_bar_config(disable=True)
@@ -137,6 +140,17 @@ class FluxBase:
     def drop_adapter(self) -> None:
         """Back to the base alone."""
         self.pipe.unload_lora_weights()
+
+
+def _hush() -> None:
+    """Leave the terminal to our own words: progress bars of every load, and a warning that every good load prints.
+
+    "No LoRA keys associated to CLIPTextModel" comes with each adapter that is for the transformer alone; whether an
+    adapter does anything is proved after every save instead.
+    """
+    for library in (diffusers_logging, transformers_logging):
+        library.set_verbosity_error()
+        library.disable_progress_bar()
 
 
 def flux_velocity(transformer: nn.Module, noisy: Tensor, sigma: Tensor, sequence: Tensor, pooled: Tensor) -> Tensor:

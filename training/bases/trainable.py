@@ -31,6 +31,8 @@ class Tokens:
 class TrainableBase(nn.Module):
     """All parts but the frozen autoencoder, as one module."""
 
+    pipe: FluxPipeline
+
     def __init__(self, pipe: FluxPipeline, view_light: ViewLightEncoder) -> None:
         super().__init__()
         self.transformer, self.view_light = pipe.transformer, view_light

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from training.compare.marks import MarkVerdict, Verdict
-from training.compare.pairs import RowMark
 from training.compare.shares import Share
+from training.dataset.frames import MarkSeen
 
 COLOURS = {
     Verdict.KEPT: "#17a34a",
@@ -60,7 +60,7 @@ def share_chart(shares: Sequence[tuple[str, Share]], limit: float, judged: str) 
     return Markup("").join(parts)
 
 
-def reference_rings(marks: Sequence[RowMark], verdicts: Sequence[MarkVerdict], size: tuple[int, int]) -> Markup:
+def reference_rings(marks: Sequence[MarkSeen], verdicts: Sequence[MarkVerdict], size: tuple[int, int]) -> Markup:
     """White rings on the photograph's observable marks, named; grey ones on those that cannot be judged."""
     places = {m.id: m for m in marks}
     parts = []

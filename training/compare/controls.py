@@ -9,11 +9,12 @@ import numpy as np
 
 from capture.store import Artefact
 from training.compare.marks import MarkVerdict, Surface, score_marks, search_px
-from training.compare.pairs import Pair, Row, RowMark, angle_deg, find_reference, light_difference, same_crop
+from training.compare.pairs import Pair, angle_deg, find_reference, light_difference, same_crop
 from training.compare.photographs import Photographs, read_picture, render_surface
 from training.compare.score import kept_share, read_frames
 from training.compare.shares import Share
 from training.compare.thresholds import Thresholds
+from training.dataset.frames import Frame, MarkSeen
 
 _STEP = 3.5  # diameters beside a mark: past where a moved one is looked for
 _COMPASS = ((1, 0), (0, 1), (-1, 0), (0, -1), (1, 1), (-1, 1), (-1, -1), (1, -1))
@@ -28,7 +29,7 @@ class Control:
     pictures: int
 
 
-def ceiling(references: Sequence[Row], rows: Sequence[Row], photos: Photographs, limits: Thresholds) -> Control:
+def ceiling(references: Sequence[Frame], rows: Sequence[Frame], photos: Photographs, limits: Thresholds) -> Control:
     """Photograph against another photograph of her: the best that a render can reach by this measure.
 
     The other one is of the same view and light in another take; where there is none, of the same crop under another
@@ -50,7 +51,7 @@ def ceiling(references: Sequence[Row], rows: Sequence[Row], photos: Photographs,
     return Control(what, kept_share(marks), pictures)
 
 
-def floor(renders: Artefact, rows: Sequence[Row], photos: Photographs, limits: Thresholds) -> Control:
+def floor(renders: Artefact, rows: Sequence[Frame], photos: Photographs, limits: Thresholds) -> Control:
     """The registry applied to the wrong places: how often plain skin of the renders passes for a mark.
 
     Each mark is looked for 3.5 diameters beside its place, where no mark of hers is.
@@ -72,7 +73,7 @@ def floor(renders: Artefact, rows: Sequence[Row], photos: Photographs, limits: T
     return Control("registry applied beside its places", kept_share(marks), pictures)
 
 
-def _twin_photograph(row: Row, rows: Sequence[Row], limits: Thresholds) -> tuple[Row | None, str]:
+def _twin_photograph(row: Frame, rows: Sequence[Frame], limits: Thresholds) -> tuple[Frame | None, str]:
     takes = {r.take for r in rows if r.take != row.take}
     found = [find_reference(row.model_copy(update={"take": take}), rows, limits) for take in sorted(takes)]
     pairs = [p for p in found if isinstance(p, Pair)]
@@ -90,7 +91,7 @@ def _twin_photograph(row: Row, rows: Sequence[Row], limits: Thresholds) -> tuple
     return min(lit, key=lambda r: (angle_deg(row.lighting, r.lighting), r.key)), "same view, another light"
 
 
-def _beside(mark: RowMark, row: Row, render: Surface) -> RowMark | None:
+def _beside(mark: MarkSeen, row: Frame, render: Surface) -> MarkSeen | None:
     """The mark moved to plain skin, in the first direction that has some."""
     height, width = render.trusted.shape
     diameter = 2 * mark.radius_px

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from training.compare.colour import U8, Bool, to_lab
-from training.compare.pairs import RowMark
 from training.compare.thresholds import Thresholds
+from training.dataset.frames import MarkSeen
 
 F64 = NDArray[np.float64]
 
@@ -88,7 +88,7 @@ def slack_px(shape: tuple[int, ...]) -> float:
     return max(2.0, 0.003 * max(shape[:2]))
 
 
-def surface(image: U8, mask: Bool, skin: Bool, marks: Sequence[RowMark], *, loose_px: float = 0.0) -> Surface:
+def surface(image: U8, mask: Bool, skin: Bool, marks: Sequence[MarkSeen], *, loose_px: float = 0.0) -> Surface:
     """Prepare a picture (H, W, 3) BGR with her mask and her skin (H, W).
 
     `marks` are her marks in this picture, which a skin mask may leave out. `loose_px` is how far the masks may be off
@@ -122,9 +122,9 @@ def search_px(diameter_px: float, shape: tuple[int, ...]) -> float:
 
 def score_marks(
     reference: Surface,
-    reference_marks: Sequence[RowMark],
+    reference_marks: Sequence[MarkSeen],
     render: Surface,
-    render_marks: Sequence[RowMark],
+    render_marks: Sequence[MarkSeen],
     limits: Thresholds,
 ) -> tuple[MarkVerdict, ...]:
     """The verdict on every mark of the request, in order.
@@ -150,7 +150,7 @@ def score_marks(
     return tuple(out)
 
 
-def _hidden(reference: RowMark, mark: RowMark, limits: Thresholds) -> str:
+def _hidden(reference: MarkSeen, mark: MarkSeen, limits: Thresholds) -> str:
     """Why geometry alone says that the mark cannot be judged, '' when it can."""
     if not (reference.visible and mark.visible):
         return "hidden from this view"
@@ -162,11 +162,11 @@ def _hidden(reference: RowMark, mark: RowMark, limits: Thresholds) -> str:
     return ""
 
 
-def _unseen(mark: RowMark, reason: str) -> MarkVerdict:
+def _unseen(mark: MarkSeen, reason: str) -> MarkVerdict:
     return MarkVerdict(mark.id, Verdict.NOT_OBSERVABLE, reason, mark.u, mark.v, 2 * mark.radius_px)
 
 
-def _window(skin: Surface, mark: RowMark, diameter: float, others: Sequence[RowMark]) -> _Window | None:
+def _window(skin: Surface, mark: MarkSeen, diameter: float, others: Sequence[MarkSeen]) -> _Window | None:
     """Dark response around a mark, a square of 4 diameters each way; None when skin or picture ends there."""
     height, width = skin.trusted.shape
     column, row = round(mark.u), round(mark.v)
@@ -190,7 +190,7 @@ def _window(skin: Surface, mark: RowMark, diameter: float, others: Sequence[RowM
     return _Window(response, free, np.hypot(cols - mark.u, rows - mark.v), slack_px((height, width)))
 
 
-def _judge(there: _Window, here: _Window, mark: RowMark, diameter: float, limits: Thresholds) -> MarkVerdict:
+def _judge(there: _Window, here: _Window, mark: MarkSeen, diameter: float, limits: Thresholds) -> MarkVerdict:
     place = there.distance <= _place_px(diameter)
     dark, light = _strongest(there.response, place), _strongest(-there.response, place)
     sign = 1 if dark >= light else -1

@@ -12,95 +12,33 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
+from pydantic import JsonValue, ValidationError
 
-from calibration.camera import Camera
 from capture.errors import IncompleteInput
 from training.compare.thresholds import Thresholds
-
-SPLITS = ("train", "test")
+from training.dataset.conditions import Lighting, View
+from training.dataset.frames import Frame, Split
 
 _COLOUR_TOLERANCE = 0.05  # of a channel that runs from 0 to 1
 _STRENGTH_TOLERANCE = 0.10  # relative, about a seventh of a stop
 _DARK = 0.02  # a light weaker than this has no direction worth comparing
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class View(_Part):
-    """Where the camera is, relative to her."""
-
-    azimuth_deg: float
-    elevation_deg: float
-    distance_m: float
-
-
-class Lighting(_Part):
-    """The light on her; the direction is where it comes from, relative to her."""
-
-    azimuth_deg: float
-    elevation_deg: float
-    colour: tuple[float, float, float]
-    intensity: float
-    ambient: float
-
-
-class RowMark(_Part):
-    """One birthmark as it falls into one crop."""
-
-    id: str
-    u: float
-    v: float
-    radius_px: float
-    facing_deg: float
-    visible: bool
-
-
-class Row(_Part):
-    """One line of metadata.jsonl: a crop, or the crop that a render was asked for."""
-
-    file_name: str
-    mask: str
-    shot: str
-    frame: int
-    take: str
-    light: str
-    camera: str
-    framing: str
-    crop: dict[str, JsonValue]
-    view: View
-    lighting: Lighting
-    marks: tuple[RowMark, ...]
-    split: str
-
-    @property
-    def key(self) -> str:
-        """Path of the picture inside the dataset."""
-        return f"{self.split}/{self.file_name}"
-
-    @property
-    def mm_per_px(self) -> float:
-        """Millimetres on her that one pixel covers, at the distance of the crop's aim."""
-        return 1000 * self.view.distance_m / Camera.from_json(self.crop).fx
-
-
 @dataclass(frozen=True)
 class Pair:
     """A render's request and its reference. `aligned` means that the same pixel shows the same place."""
 
-    request: Row
-    reference: Row
+    request: Frame
+    reference: Frame
     aligned: bool
     view_deg: float
     light_deg: float
 
 
-def parse_row(value: JsonValue, where: str) -> Row:
+def parse_row(value: JsonValue, where: str) -> Frame:
     """One metadata row. Raises IncompleteInput that names the place and the first wrong key."""
     try:
-        return Row.model_validate(value)
+        return Frame.model_validate(value)
     except ValidationError as err:
         first = err.errors()[0]
         key = ".".join(str(p) for p in first["loc"]) or "(row)"
@@ -109,10 +47,10 @@ def parse_row(value: JsonValue, where: str) -> Row:
         ) from None
 
 
-def read_rows(dataset: Path) -> tuple[Row, ...]:
+def read_rows(dataset: Path) -> tuple[Frame, ...]:
     """All rows of a dataset folder, both splits. Raises IncompleteInput when none of the two files is there."""
-    rows: list[Row] = []
-    for split in SPLITS:
+    rows: list[Frame] = []
+    for split in Split:
         path = dataset / split / "metadata.jsonl"
         if not path.is_file():
             continue
@@ -145,7 +83,7 @@ def light_difference(a: Lighting, b: Lighting, limit_deg: float) -> tuple[float,
     return angle, ""
 
 
-def find_reference(request: Row, rows: Sequence[Row], limits: Thresholds) -> Pair | str:
+def find_reference(request: Frame, rows: Sequence[Frame], limits: Thresholds) -> Pair | str:
     """The photograph to compare a render with, or the reason why there is none.
 
     The same crop of the same frame under the same light is `aligned`; otherwise the nearest view within
@@ -172,14 +110,14 @@ def find_reference(request: Row, rows: Sequence[Row], limits: Thresholds) -> Pai
     return min(found, key=lambda p: (not p.aligned, p.view_deg, p.light_deg, p.reference.key))
 
 
-def aligned(a: Row, b: Row) -> bool:
+def aligned(a: Frame, b: Frame) -> bool:
     """Whether two crops were taken by the same crop camera of the same frame, so that pixels correspond."""
     return (a.shot, a.frame) == (b.shot, b.frame) and same_crop(a, b)
 
 
-def same_crop(a: Row, b: Row) -> bool:
+def same_crop(a: Frame, b: Frame) -> bool:
     """Whether two crops have the same pinhole in the same place, whatever frame they show."""
-    first, second = Camera.from_json(a.crop), Camera.from_json(b.crop)
+    first, second = a.crop_camera, b.crop_camera
     numbers = [
         np.hstack([c.width, c.height, c.K.ravel(), c.distortion, c.world_from_camera.matrix.ravel()])
         for c in (first, second)

@@ -15,7 +15,8 @@ from capture.mask import skin_mask
 from capture.store import Artefact, inside
 from training.compare.colour import U8, Bool
 from training.compare.marks import Surface, surface
-from training.compare.pairs import Pair, Row
+from training.compare.pairs import Pair
+from training.dataset.frames import Frame
 
 _DEPTH_M = 0.10  # how far her outline lies in front of or behind the axis she turns about
 _CACHED = 64
@@ -25,7 +26,7 @@ _CACHED = 64
 class Photograph:
     """A photograph of the dataset as the comparison needs it."""
 
-    row: Row
+    row: Frame
     image: U8  # (H, W, 3) BGR
     mask: Bool  # (H, W) the person
     skin: Bool  # (H, W)
@@ -57,10 +58,10 @@ class Photographs:
 
     def __init__(self, dataset: Artefact) -> None:
         self._dataset = dataset
-        self._rows: dict[str, Row] = {}
+        self._rows: dict[str, Frame] = {}
         self._cached = lru_cache(maxsize=_CACHED)(self._read)
 
-    def get(self, row: Row) -> Photograph:
+    def get(self, row: Frame) -> Photograph:
         """The photograph of a row. Raises IncompleteInput as `read_picture` does, and for an empty mask."""
         self._rows[row.key] = row
         return self._cached(row.key)

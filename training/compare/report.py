@@ -18,10 +18,11 @@ from capture.store import Artefact, write_atomic
 from training.compare.chart import COLOURS, INVENTED, reference_rings, render_rings, share_chart
 from training.compare.colour import U8
 from training.compare.marks import MarkVerdict, Verdict
-from training.compare.pairs import Row, read_rows
+from training.compare.pairs import read_rows
 from training.compare.photographs import read_picture
 from training.compare.qa import QAReport
 from training.compare.score import ArmScore, PairScore, read_frames
+from training.dataset.frames import Frame
 
 _VIEWS = 12  # shown; all are counted
 _EMBEDDED_PX = 512  # a larger picture is embedded smaller: the page is looked at, not measured
@@ -122,7 +123,7 @@ def _worst_first(qa: QAReport) -> list[str]:
     return list(dict.fromkeys(p.request for p in ranked))
 
 
-def _view(key: str, qa: QAReport, sets: Mapping[str, Artefact], dataset: Artefact, rows: Mapping[str, Row]) -> _View:
+def _view(key: str, qa: QAReport, sets: Mapping[str, Artefact], dataset: Artefact, rows: Mapping[str, Frame]) -> _View:
     first = next(p for p in qa.judged_arm.scored if p.request == key)
     row = rows[first.reference]
     photo = read_picture(dataset, f"{row.split}/{row.file_name}")

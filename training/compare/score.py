@@ -14,23 +14,24 @@ from capture.store import Artefact
 from training.compare.colour import mean_delta_e
 from training.compare.invented import invented
 from training.compare.marks import MarkVerdict, Verdict, score_marks
-from training.compare.pairs import Row, find_reference, parse_row
+from training.compare.pairs import find_reference, parse_row
 from training.compare.photographs import Photographs, read_picture, render_surface
 from training.compare.quality import psnr_db, ssim
 from training.compare.shares import Share
 from training.compare.thresholds import Thresholds
+from training.dataset.frames import Frame
 
 _CM2_PER_MM2 = 0.01
 
 
 @dataclass(frozen=True)
-class Frame:
+class Rendered:
     """One render of a set and the row it was asked for."""
 
     file: str
     raw: str
     seed: int
-    of: Row
+    of: Frame
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,7 @@ def kept_share(marks: Sequence[MarkVerdict]) -> Share:
     return Share(sum(m.verdict is Verdict.KEPT for m in observable), len(observable))
 
 
-def read_frames(renders: Artefact) -> tuple[Frame, ...]:
+def read_frames(renders: Artefact) -> tuple[Rendered, ...]:
     """The frames of a render set. Raises IncompleteInput when its json does not follow the contract."""
     frames = renders.result.get("frames")
     if not isinstance(frames, list) or not frames:
@@ -127,7 +128,7 @@ def read_frames(renders: Artefact) -> tuple[Frame, ...]:
 def score_arm(
     name: str,
     renders: Artefact,
-    rows: Sequence[Row],
+    rows: Sequence[Frame],
     photographs: Photographs,
     limits: Thresholds,
     on_pair: Callable[[PairScore], None] | None = None,
@@ -143,7 +144,7 @@ def score_arm(
 
 
 def _score(
-    frame: Frame, renders: Artefact, rows: Sequence[Row], photographs: Photographs, limits: Thresholds
+    frame: Rendered, renders: Artefact, rows: Sequence[Frame], photographs: Photographs, limits: Thresholds
 ) -> PairScore:
     pair = find_reference(frame.of, rows, limits)
     if isinstance(pair, str):
@@ -176,13 +177,13 @@ def _score(
     )
 
 
-def _frame(item: JsonValue, where: str) -> Frame:
+def _frame(item: JsonValue, where: str) -> Rendered:
     if not isinstance(item, dict):
         raise IncompleteInput(f"{where} is {item!r}, expected an object; run `twin render` again")
     missing = [k for k in ("file", "raw", "seed", "of") if k not in item]
     if missing:
         raise IncompleteInput(f"{where} has no {missing[0]!r}; run `twin render` again")
-    return Frame(str(item["file"]), str(item["raw"]), int(str(item["seed"])), parse_row(item["of"], where))
+    return Rendered(str(item["file"]), str(item["raw"]), int(str(item["seed"])), parse_row(item["of"], where))
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

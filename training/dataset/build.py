@@ -244,9 +244,9 @@ class _Builder:
                 if mark.visible:
                     largest[mark.id] = max(largest.get(mark.id, 0.0), 2 * mark.radius_px)
         never = [m for m in (self.birthmarks.marks if self.birthmarks else ()) if largest.get(m.id, 0.0) < 4.0]
-        for mark in never:
-            found = f"{largest.get(mark.id, 0.0):.1f} px at most"
-            self.issues.append(issue("MARK_NEVER_OBSERVABLE", where=mark.id, expected="4 px across", found=found))
+        for small in never:
+            found = f"{largest.get(small.id, 0.0):.1f} px at most"
+            self.issues.append(issue("MARK_NEVER_OBSERVABLE", where=small.id, expected="4 px across", found=found))
         facts["marks"] = {name: round(size, 2) for name, size in sorted(largest.items())}
         return Report("dataset", tuple(self.issues), facts)
 

@@ -60,6 +60,16 @@ class Frame(Record):
     split: Split
 
     @property
+    def key(self) -> str:
+        """Path of the picture inside the data set."""
+        return f"{self.split.value}/{self.file_name}"
+
+    @property
+    def mm_per_px(self) -> float:
+        """Millimetres on her that one pixel covers, at the distance of the aimed point."""
+        return 1000 * self.view.distance_m / self.crop_camera.fx
+
+    @property
     def crop_camera(self) -> Camera:
         """The virtual pinhole that sees this crop."""
         return Camera.from_json(cast(JsonObject, self.crop))
