@@ -287,7 +287,7 @@ def _blob(lab: F32, core: Image, response: F32, radii: F32, peak: tuple[int, int
         return None
     if not _is_round(lab[rows, cols], (y - row, x - col), skin, radius):
         return None
-    du, dv = _centroid(lab[rows, cols], around, skin, (x - col, y - row), radius)
+    du, dv = _centroid(lab[rows, cols], ring, skin, (x - col, y - row), radius)
     return Blob(col + du, row + dv, radius, contrast, (float(colour[0]), float(colour[1]), float(colour[2])))
 
 
@@ -319,15 +319,19 @@ def _is_round(patch: F32, offset: tuple[NDArray[np.int_], NDArray[np.int_]], ski
 
 
 def _centroid(
-    patch: F32, around: F32, skin: Bool, offset: tuple[NDArray[np.int_], NDArray[np.int_]], radius: float
+    patch: F32, ring: Bool, skin: Bool, offset: tuple[NDArray[np.int_], NDArray[np.int_]], radius: float
 ) -> tuple[float, float]:
-    """Sub-pixel centre (du, dv) by the darkness-weighted mean within 1.4 radii."""
+    """Sub-pixel centre (du, dv) by the darkness-weighted mean within 1.4 radii, against a plane through the ring."""
     dx, dy = offset
-    tone = (around[0] - 0.5 * around[1]) - (patch[..., 0] - 0.5 * patch[..., 1])
+    tone = patch[..., 0] - 0.5 * patch[..., 1]
+    # Shading that falls off across a mark would draw its centre to the dark side.
+    plane = np.stack([np.ones_like(dx), dx, dy], axis=-1).astype(np.float64)
+    coefficients = np.linalg.lstsq(plane[ring], tone[ring].astype(np.float64), rcond=None)[0]
+    darker = plane @ coefficients - tone
     du = dv = 0.0
     for _ in range(2):
-        near = np.hypot(dx - du, dy - dv) <= 1.4 * radius + 0.5
-        weight = np.where(skin & near, np.maximum(tone - 0.25 * tone.max(), 0), 0)
+        near = skin & (np.hypot(dx - du, dy - dv) <= 1.4 * radius + 0.5)
+        weight = np.where(near, np.maximum(darker - 0.25 * float(darker[near].max(initial=0.0)), 0), 0)
         total = float(weight.sum())
         if total <= 0:
             break

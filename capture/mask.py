@@ -97,7 +97,7 @@ def skin_mask(image: Image, mask: Bool) -> Bool:
     size = max(3, round(max(mask.shape) / 300) | 1)
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
     opened = cv2.morphologyEx((near & usable).astype(np.uint8), cv2.MORPH_OPEN, kernel)
-    return _fill_small_holes(opened.astype(bool), mask, limit=int(0.012 * mask.sum()))
+    return _with_patches(opened.astype(bool), mask)
 
 
 def _log_ratio(image: Image, plate: Image) -> F32:
@@ -136,7 +136,8 @@ def _even(ratio: F32) -> F32:
 def _level_rows(ratio: F32) -> F32:
     """Take out what is left of the light from row to row: floor and wall meet the light at other angles.
 
-    Each row is levelled to its own left and right ends, where the background runs on.
+    The rows from the bottom of the picture up, as far as it goes, are levelled to their own left and right ends, where
+    the background runs on.
     """
     width = ratio.shape[1]
     rim = max(3, width // 12)
@@ -151,14 +152,11 @@ def _level_rows(ratio: F32) -> F32:
             level[usable] = np.nanmedian(seen[usable], axis=1)
             level = np.interp(np.arange(len(level)), np.flatnonzero(usable), level[usable])
         ends.append(level)
-    left, right = ends
-    # A shadow that reaches one end only is no change of the floor: the lighter end counts.
-    apart = np.abs(left - right) > 0.3
-    left, right = np.where(apart, np.maximum(left, right), left), np.where(apart, np.maximum(left, right), right)
-    across = np.linspace(0, 1, width)[None]
-    # Darker rows are left to the tolerance for shadows; only a lighter floor would pass for a person.
-    level = np.clip(left[:, None] * (1 - across) + right[:, None] * across, 0.0, 0.6)
-    return np.asarray(ratio - level[..., None], dtype=np.float32)
+    # Only a rise that both ends share is the floor's; darker rows are left to the tolerance for shadows.
+    level = np.clip(np.minimum(*ends), 0.0, 0.6)
+    above = np.flatnonzero(level < 0.03)
+    level[: above[-1] + 1 if len(above) else 0] = 0
+    return np.asarray(ratio - level[:, None, None], dtype=np.float32)
 
 
 def _split(ratio: F32) -> tuple[F32, F32]:
@@ -237,6 +235,21 @@ def _fill_small_holes(mask: Bool, within: Bool, *, limit: int) -> Bool:
     outside[np.unique(labels[~within & ~mask])] = True
     small = (stats[:, cv2.CC_STAT_AREA] <= limit) & ~outside
     return np.asarray(mask | (small[labels] & ~mask))
+
+
+def _with_patches(skin: Bool, mask: Bool) -> Bool:
+    """Skin and the small compact patches of her that are no skin by hue: marks, also where they touch her outline."""
+    long_side = max(mask.shape)
+    size = max(3, round(long_side / 250) | 1)
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
+    rest = (mask & ~skin).astype(np.uint8)
+    # Opening cuts patches off the rim of mixed pixels along her outline, which joins all of them.
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(cv2.morphologyEx(rest, cv2.MORPH_OPEN, kernel))
+    extent = np.maximum(stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT])
+    patch = (extent <= 0.075 * long_side) & (stats[:, cv2.CC_STAT_AREA] <= 0.012 * mask.sum())
+    patch[0] = False
+    grown = cv2.dilate(patch[labels].astype(np.uint8), np.ones((size + 2, size + 2), np.uint8)) > 0
+    return _fill_small_holes(skin | (grown & mask), mask, limit=int(0.012 * mask.sum()))
 
 
 def _sharpen(coarse: Bool, image: Image) -> Bool:

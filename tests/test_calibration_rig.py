@@ -24,11 +24,11 @@ NOISE_PX = 0.05  # per axis
 SHOTS = 32
 BOARD = Board(
     kind="charuco",
-    columns=9,
-    rows=6,
-    square_m=0.07,
-    marker_m=0.0525,
-    dictionary="DICT_4X4_50",
+    columns=14,
+    rows=10,
+    square_m=0.08,
+    marker_m=0.06,
+    dictionary="DICT_4X4_100",
     origin=stage_board.ORIGIN_SHOT,
 )
 TARGET = target_of(BOARD)
@@ -158,7 +158,7 @@ def test_wrong_corners_are_left_out_named_and_still_counted(solved: tuple[Soluti
     shot = list(detections["cam04"])[3]
     corners = detections["cam04"][shot]
     wrong = corners.uv.copy()
-    wrong[:12] += 9.0
+    wrong[:40] += 9.0
     detections["cam04"][shot] = Corners(corners.ids, wrong)
     solution, report = solve_rig(task_of(detections))
     assert solution is not None

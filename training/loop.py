@@ -204,7 +204,7 @@ def _prove_effect(model: FluxBase, base: Path, folder: Path, cached: Cached) -> 
     """
     few = torch.arange(min(2, len(cached)))
     condition, latents = cached.condition.select(few), cached.latents[few]
-    sigma = torch.full((len(few),), 0.7)
+    sigma = torch.full((len(few),), 0.7, device=latents.device)
     plain = FluxBase(base)
     with torch.no_grad():
         trained = model.predict(latents, sigma, condition)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -39,18 +40,29 @@ def _meet(origin: F32, rays: F32) -> tuple[F32, F32]:
     return points.astype(np.float32), (inner * (floor <= wall)).astype(np.float32)
 
 
+@dataclass(frozen=True, eq=False)
+class _Surface:
+    """Where the pixels of a camera meet the paper. Read-only."""
+
+    x: F32  # (H, W) metres
+    y: F32  # (H, W) metres
+    floor: F32  # (H, W) 1 on the floor, 0 on the wall
+    top: int  # first row that sees the floor
+
+
 @lru_cache(maxsize=3)
-def _surface(camera: StageCamera) -> tuple[F32, F32]:
-    """Hit points (H, W, 3) in metres and blend (H, W), 1 on the floor and 0 on the wall."""
+def _surface(camera: StageCamera) -> _Surface:
     rays = pixel_rays(camera, (0, 0, camera.width, camera.height))
-    points, blend = _meet(camera.position.astype(np.float32), rays)
-    for array in (points, blend):
+    points, floor = _meet(camera.position.astype(np.float32), rays)
+    rows = np.flatnonzero((floor > 0).any(axis=1))
+    x, y = (np.ascontiguousarray(points[..., k]) for k in (0, 1))
+    for array in (x, y, floor):
         array.setflags(write=False)
-    return points, blend
+    return _Surface(x, y, floor, int(rows[0]) if len(rows) else camera.height)
 
 
-def _paper(backdrop: str, points: F32, floor: F32, light: StageLight) -> F32:
-    """Light (H, W, 3) that the paper sends back at points of it, linear RGB."""
+def _level(points: F32, floor: F32, light: StageLight) -> F32:
+    """Light (H, W) that white paper sends back at points of it, before the light's colour."""
     # Plain floats: a NumPy scalar of double precision would widen every array here.
     x, y, z = (float(value) for value in light.direction)
     inward = points[..., 0] * (-x / _RADIUS_M)
@@ -59,36 +71,51 @@ def _paper(backdrop: str, points: F32, floor: F32, light: StageLight) -> F32:
     level = inward * (0.25 * light.intensity) + (light.ambient + 0.25 * light.intensity)
     ground = light.ambient * 1.05 + light.intensity * max(z, 0.0) * _FLOOR_SHARE
     level += floor * (ground - level)
-    albedo = np.array(BACKDROPS[backdrop], dtype=np.float32) * np.array(light.colour, dtype=np.float32)
-    return np.asarray(level[..., None] * albedo, dtype=np.float32)
+    return np.asarray(level, dtype=np.float32)
+
+
+def _coloured(level: F32, backdrop: str, light: StageLight) -> F32:
+    """Linear RGB (H, W, 3) of paper at a level (H, W) of light."""
+    albedo = zip(BACKDROPS[backdrop], light.colour, strict=True)
+    return np.asarray(cv2.merge([level * np.float32(paper * colour) for paper, colour in albedo]), dtype=np.float32)
 
 
 def surroundings(backdrop: str, origin: F32, rays: F32, light: StageLight) -> F32:
     """Light (H, W, 3) that arrives at points (H, W, 3) of the empty studio along rays (H, W, 3)."""
     points, floor = _meet(origin, rays)
-    return _paper(backdrop, points, floor, light)
+    return _coloured(_level(points, floor, light), backdrop, light)
 
 
 @lru_cache(maxsize=12)
-def background(backdrop: str, camera: StageCamera, light: StageLight) -> F32:
-    """The empty studio (H, W, 3) in linear RGB, read-only."""
-    points, floor = _surface(camera)
-    picture = _paper(backdrop, points, floor, light)
-    picture.setflags(write=False)
-    return picture
+def _level_of(camera: StageCamera, light: StageLight) -> F32:
+    surface = _surface(camera)
+    level = _level(np.stack([surface.x, surface.y], axis=-1), surface.floor, light)
+    level.setflags(write=False)
+    return level
 
 
-def blend_shadow(
-    area: F32, box: Box, camera: StageCamera, light: StageLight, lookup: Callable[[F32, float], F32]
-) -> None:
-    """Darken the floor in a box of a picture (h, w, 3), in place, where lookup(points, bias) says light is blocked."""
-    window = np.s_[box[1] : box[3], box[0] : box[2]]
-    points, floor = (array[window] for array in _surface(camera))
-    rows = np.flatnonzero((floor > 0).any(axis=1))
-    if len(rows) == 0 or light.direction[2] <= 0:
-        return
-    top = rows[0]
-    lit = lookup(points[top:], 0.004)
+def background(backdrop: str, camera: StageCamera, light: StageLight, box: Box | None = None) -> F32:
+    """The empty studio (h, w, 3) in linear RGB, whole or in a box of the picture."""
+    x0, y0, x1, y1 = box or (0, 0, camera.width, camera.height)
+    return _coloured(_level_of(camera, light)[y0:y1, x0:x1], backdrop, light)
+
+
+def shadowed(
+    camera: StageCamera, light: StageLight, box: Box, lit: F32, map_from_floor: NDArray[np.float64]
+) -> tuple[Box, F32]:
+    """The part of a box that sees the floor, and the factor (h, w) by which a shadow darkens the paper there.
+
+    `lit` (S, S) is the share of the light that reaches the floor; `map_from_floor` (2, 3) takes floor metres (x, y, 1)
+    to pixels of it.
+    """
+    surface = _surface(camera)
+    x0, y0, x1, y1 = box[0], max(box[1], surface.top), box[2], box[3]
+    if y0 >= y1 or x0 >= x1 or light.direction[2] <= 0:
+        return (0, 0, 0, 0), np.zeros((0, 0), dtype=np.float32)
+    x, y = surface.x[y0:y1, x0:x1], surface.y[y0:y1, x0:x1]
+    u, v = (cv2.addWeighted(x, row[0], y, row[1], row[2]) for row in map_from_floor)
+    reached = cv2.remap(lit, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=1.0)
     direct = light.intensity * float(light.direction[2]) * _FLOOR_SHARE
     share = direct / (direct + light.ambient * 1.05)
-    area[top:] *= (1 - floor[top:] * (share * (1 - lit)))[..., None]
+    blocked = cv2.multiply(surface.floor[y0:y1, x0:x1], cv2.subtract(1.0, reached), scale=share)
+    return (x0, y0, x1, y1), np.asarray(cv2.subtract(1.0, blocked), dtype=np.float32)

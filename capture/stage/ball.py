@@ -42,7 +42,7 @@ def render_ball(
     ball: StageBall, camera: StageCamera, light: StageLight, *, backdrop: str = "grey"
 ) -> NDArray[np.uint8]:
     """The picture (H, W, 3) uint8 BGR of the ball in the empty studio."""
-    picture = background(backdrop, camera, light).copy()
+    picture = background(backdrop, camera, light)
     radius = ball.diameter_m / 2
     middle, depth = image_points(camera, np.array([ball.centre]))
     reach = 1.3 * radius / float(depth[0]) * max(camera.fx, camera.fy)

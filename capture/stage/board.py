@@ -4,6 +4,8 @@ The board's frame is OpenCV's: x right and y down on the print, z into the board
 first square. In the origin shot ('000') the board lies face up on the floor: its print x axis along world +x, its print
 y axis along world -y, so board z is world -z; world_from_board = diag(1, -1, -1, 1), and the board's origin is the
 world's origin. In the other shots it is held where she will stand, turned toward a different part of the rig each time.
+It is as large as an A0 sheet: it fills the pictures into their corners, where rotation, principal point and tangential
+distortion of a long lens part, and cameras on both sides see it, which fixes its tilt.
 """
 
 from __future__ import annotations
@@ -24,17 +26,20 @@ F64 = NDArray[np.float64]
 ORIGIN_SHOT = "000"
 _PIXELS_PER_SQUARE = 96  # a multiple of 24: cells of the markers keep whole pixels at every level
 _MARGIN_SQUARES = 0.25
+_TILTS_DEG = (-25.0, 0.0, 25.0, 50.0)  # of the held board against the vertical, in turn
+_FORWARD_M = 0.30  # how far the technician steps toward the cameras that the board faces
+_SCATTER_M = 0.25  # of the board's middle about that place, along each axis
 
 
 @dataclass(frozen=True)
 class StageBoard:
     """The printed target: squares along x and y, sizes in metres."""
 
-    columns: int = 9
-    rows: int = 6
-    square_m: float = 0.070
-    marker_m: float = 0.0525
-    dictionary: str = "DICT_4X4_50"
+    columns: int = 14
+    rows: int = 10
+    square_m: float = 0.080
+    marker_m: float = 0.060
+    dictionary: str = "DICT_4X4_100"
 
     def charuco(self) -> cv2.aruco.CharucoBoard:
         """OpenCV's description of this board."""
@@ -83,7 +88,7 @@ def board_poses(board: StageBoard, count: int, *, seed: int) -> tuple[BoardShot,
     for k in range(1, count):
         # The golden angle spreads the directions evenly whatever the number of shots.
         azimuth = np.radians(137.508 * k + float(rng.uniform(-8, 8)))
-        tilt = np.radians(float(rng.choice([-18.0, 0.0, 22.0, 45.0])) + float(rng.uniform(-8, 8)))
+        tilt = np.radians(_TILTS_DEG[k % len(_TILTS_DEG)] + float(rng.uniform(-8, 8)))
         outward = np.array([np.cos(tilt) * np.cos(azimuth), np.cos(tilt) * np.sin(azimuth), np.sin(tilt)])
         right = np.cross([0.0, 0.0, 1.0], outward)
         right /= np.linalg.norm(right)
@@ -94,7 +99,8 @@ def board_poses(board: StageBoard, count: int, *, seed: int) -> tuple[BoardShot,
         pose[:3, 1] = np.cos(spin) * down - np.sin(spin) * right
         pose[:3, 2] = -outward
         middle = np.array([board.columns * board.square_m / 2, board.rows * board.square_m / 2, 0.0])
-        centre = np.array([0.0, 0.0, 1.42]) + rng.uniform(-1, 1, 3) * [0.16, 0.16, 0.16]
+        forward = _FORWARD_M * np.array([np.cos(azimuth), np.sin(azimuth), 0.0])
+        centre = np.array([0.0, 0.0, 1.42]) + forward + rng.uniform(-_SCATTER_M, _SCATTER_M, 3)
         pose[:3, 3] = centre - pose[:3, :3] @ middle
         shots.append(BoardShot(f"{k:03d}", pose))
     return tuple(shots)
@@ -113,9 +119,10 @@ def corner_pixels(board: StageBoard, shot: BoardShot, camera: StageCamera) -> tu
 
 
 def board_visible(board: StageBoard, shot: BoardShot, camera: StageCamera) -> bool:
-    """Whether a camera sees at least eight corners, less obliquely than 70 degrees."""
+    """Whether a camera sees at least eight corners, and the middle of the board less obliquely than 70 degrees."""
     pose = shot.world_from_board
-    view = camera.position - pose[:3, 3]
+    middle = np.array([board.columns, board.rows, 0.0]) * board.square_m / 2
+    view = camera.position - (pose[:3, :3] @ middle + pose[:3, 3])
     slant = float(-view @ pose[:3, 2] / np.linalg.norm(view))
     return slant > np.cos(np.radians(70)) and len(corner_pixels(board, shot, camera)[0]) >= 8
 

@@ -74,7 +74,7 @@ def draw_print(
     drawn = cv2.resize(albedo, size, interpolation=cv2.INTER_AREA)
     cover = cv2.resize(inside.astype(np.float32), size, interpolation=cv2.INTER_AREA) / np.float32(255)
     window = np.s_[box[1] : box[3], box[0] : box[2]]
-    area = background(backdrop, camera, light)[window] * (1 - cover)[..., None]
+    area = background(backdrop, camera, light, box) * (1 - cover)[..., None]
     area += drawn.reshape(*drawn.shape[:2], -1) * light_rgb
     picture[window] = encoded(area)
 

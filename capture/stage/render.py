@@ -7,28 +7,32 @@ shadow can change is drawn; the rest is the empty studio.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TypeVar
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from capture.stage.backdrop import background, blend_shadow
+from capture.stage.backdrop import background, shadowed
 from capture.stage.body import ATLAS
 from capture.stage.lens import Box, StageCamera, StageLight, image_points
 from capture.stage.raster import FIELD_OF_VIEW, culled, screen_vertices
 from capture.stage.scene import Scene
-from capture.stage.shading import highlights, lit_texture, shadow_map
-from capture.stage.tone import encode_srgb
+from capture.stage.shading import floor_shadow, highlights, lit_texture
+from capture.stage.tone import Rgb, decode_table, encode_srgb
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 Picture = NDArray[np.uint8]
+Mask = NDArray[np.uint8]
+Index = NDArray[np.intp]
+Number = TypeVar("Number", np.float32, np.uint8)
 
 _NEAR, _FAR = 0.1, 60.0
-_EDGE = 0.006  # step in u or v (of 1) between samples of one pixel that betrays two surfaces
+_EDGE = 0.012  # step in u or v (of 1) from one pixel to the next that betrays two surfaces
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,93 +77,100 @@ def _shadow_box(view: _View, light: StageLight) -> Box:
     return max(x0 - room, 0), max(y0 - room, 0), min(x1 + room, camera.width), min(y1 + room, camera.height)
 
 
-def _union(a: Box, b: Box) -> Box:
-    if _empty(a) or _empty(b):
-        return b if _empty(a) else a
-    return min(a[0], b[0]), min(a[1], b[1]), max(a[2], b[2]), max(a[3], b[3])
+def _window(picture: NDArray[Number], box: Box) -> NDArray[Number]:
+    """The part of a picture inside a box, sharing its memory."""
+    return picture[box[1] : box[3], box[0] : box[2]]
 
 
-@dataclass(frozen=True, eq=False)
-class _Samples:
-    """What the rasteriser saw at each sub-pixel sample of a box of the picture."""
-
-    texel: F32  # (h*s, w*s, 3) u, v in [0, 1] and the highlight
-    hit: NDArray[np.bool_]  # (h*s, w*s)
-
-
-def _rasterise(view: _View, gloss: F32, box: Box, step: int) -> _Samples:
+def _rasterise(view: _View, gloss: F32, box: Box, step: int, faces: NDArray[np.int32]) -> F32:
+    """u, v in [0, 1] and the highlight, (h*s, w*s, 3), at s x s samples per pixel of a box; zeros off the faces."""
     x0, y0, x1, y1 = box
     texel = np.zeros(((y1 - y0) * step, (x1 - x0) * step, 3), dtype=np.float32)
     buffer = np.full(texel.shape[:2], _FAR, dtype=np.float32)
     cv2.triangleRasterize(
-        screen_vertices(view.pixels - (x0, y0), view.depth, (x1 - x0, y1 - y0)), view.scene.faces,
+        screen_vertices(view.pixels - (x0, y0), view.depth, (x1 - x0, y1 - y0)), faces,
         np.column_stack([view.scene.uv, gloss]), texel, buffer, np.eye(4, dtype=np.float32),
         FIELD_OF_VIEW, _NEAR, _FAR, culled(),
     )  # fmt: skip
-    # Untouched depths come back changed in the last digits.
-    return _Samples(texel, buffer < _FAR - 1.0)
+    return texel
 
 
-def _shade(texture: F32, texel: F32, colour: F32) -> F32:
-    map_x = texel[..., 0] * np.float32(ATLAS) - np.float32(0.5)
-    map_y = texel[..., 1] * np.float32(ATLAS) - np.float32(0.5)
-    body = cv2.remap(texture, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return body + texel[..., 2:] * colour
+def _shade(texture: F32, colour: Rgb, planes: Sequence[F32]) -> F32:
+    """Light (h, w, 3) at samples given as planes (h, w) of u, v and highlight; black off the body, where all are 0."""
+    map_x, map_y = (cv2.addWeighted(plane, ATLAS, plane, 0.0, -0.5) for plane in planes[:2])
+    body = cv2.remap(texture, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+    shine = cv2.merge([cv2.multiply(planes[2], share) for share in colour])
+    return np.asarray(cv2.add(body, shine, body), dtype=np.float32)
 
 
-def _shrunk(image: F32, size: tuple[int, int]) -> F32:
-    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), dtype=np.float32)
+def _edges(planes: Sequence[F32], hit: Mask) -> Mask:
+    """Pixels (h, w), 255 or 0, in which the body ends or two of its surfaces meet, by the samples at the centres."""
+    edge = cv2.morphologyEx(hit, cv2.MORPH_GRADIENT, np.ones((3, 3), dtype=np.uint8))
+    for one, other in (np.s_[1:], np.s_[:-1]), (np.s_[:, 1:], np.s_[:, :-1]):
+        apart = cv2.max(*(cv2.absdiff(plane[one], plane[other]) for plane in planes[:2]))
+        jump = cv2.compare(apart, _EDGE, cv2.CMP_GT)
+        for side in (edge[one], edge[other]):
+            cv2.bitwise_or(side, jump, side)
+    return np.asarray(edge, dtype=np.uint8)
 
 
-def _resolve(samples: _Samples, step: int, shade: Callable[[F32], F32]) -> tuple[F32, F32]:
-    """Mean light (h, w, 3), zero off the body, and coverage (h, w) of each pixel.
+def _faces_at(view: _View, box: Box, mask: Mask) -> NDArray[np.int32]:
+    """The triangles whose rectangle in the picture touches a pixel of the mask (h, w) of a box."""
+    count = cv2.integral(mask)
+    place = np.clip(view.pixels - (box[0], box[1]) + 0.5, 0, (mask.shape[1], mask.shape[0])).astype(np.int32)
+    corners = [place[view.scene.faces[:, k]] for k in range(3)]
+    left, top = np.minimum(np.minimum(corners[0], corners[1]), corners[2]).T
+    right, bottom = np.minimum(np.maximum(np.maximum(corners[0], corners[1]), corners[2]) + 1, mask.shape[::-1]).T
+    touched = count[bottom, right] - count[top, right] - count[bottom, left] + count[top, left] > 0
+    return view.scene.faces[touched]
 
-    Texels are about as large as pixels, so inside one patch of skin the mean of the samples is the light at their mean
-    texel; only where surfaces meet is every sample shaded.
+
+@dataclass(frozen=True, eq=False)
+class _Drawn:
+    """The person in a box of the picture: pixels that are hers alone, and mixed ones, where surfaces meet."""
+
+    light: F32  # (h, w, 3) linear RGB
+    whole: Mask  # (h, w) 255 where a pixel is hers alone
+    rows: Index  # (N,) mixed pixels
+    cols: Index  # (N,)
+    mixed: F32  # (N, 3) light of her part of them
+    cover: F32  # (N, 1) how large that part is
+
+    def over(self, under: F32) -> F32:
+        """The mixed pixels (N, 3) over what was there before, (N, 3) linear RGB."""
+        return np.asarray(under * (1 - self.cover) + self.mixed, dtype=np.float32)
+
+
+def _draw(view: _View, light: StageLight, box: Box, shadow: bool, step: int) -> _Drawn:
+    """The person inside a box of the picture.
+
+    Texels are about as large as pixels, so inside one patch of skin the mean of a pixel's samples is the light at its
+    centre; only where surfaces meet is every sample drawn, from the triangles that touch those pixels.
     """
-    hit = samples.hit.astype(np.float32)
-    if step == 1:
-        return shade(samples.texel) * hit[..., None], hit
-    size = (hit.shape[1] // step, hit.shape[0] // step)
-    coverage = _shrunk(hit, size)
-    if step != 2:
-        body = _shrunk(shade(samples.texel) * hit[..., None], size)
-        return body, coverage
-    texel = samples.texel
-    corners = [np.ascontiguousarray(texel[i::2, j::2]) for i in (0, 1) for j in (0, 1)]
-    step_uv = cv2.max(cv2.absdiff(corners[0], corners[3]), cv2.absdiff(corners[1], corners[2]))
-    edge = (step_uv[..., 0] > _EDGE) | (step_uv[..., 1] > _EDGE) | ((coverage > 0) & (coverage < 1))
-    body = shade((corners[0] + corners[1] + corners[2] + corners[3]) * np.float32(0.25))
-    body *= coverage[..., None]
-    rows, cols = np.nonzero(edge)
-    if len(rows):
-        texels = np.stack([corner[rows, cols] for corner in corners], axis=1)
-        hits = np.stack([samples.hit[2 * rows + i, 2 * cols + j] for i in (0, 1) for j in (0, 1)], axis=1)
-        body[rows, cols] = (shade(texels) * hits[..., None]).mean(axis=1)
-    return body, coverage
-
-
-def _draw(view: _View, light: StageLight, box: Box, shadow: bool, step: int) -> tuple[F32, F32]:
-    """Light (h, w, 3) and coverage (h, w) of the person inside a box of the picture."""
     texture, share = lit_texture(view.scene, light, shadow)
-    colour = np.array(light.colour, dtype=np.float32)
-    samples = _rasterise(view, highlights(view.scene, view.camera, light, share), box, step)
-    return _resolve(samples, step, lambda texel: _shade(texture, texel, colour))
+    gloss = highlights(view.scene, view.camera, light, share)
+    planes = cv2.split(_rasterise(view, gloss, box, 1, view.scene.faces))
+    body = _shade(texture, light.colour, planes)
+    whole = cv2.compare(planes[0], 0.0, cv2.CMP_GT)
+    edge = _edges(planes, whole) if step > 1 else np.zeros((1, 1), dtype=np.uint8)
+    rows, cols = np.nonzero(edge)
+    if len(rows) == 0:
+        return _Drawn(body, whole, rows, cols, np.zeros((0, 3), np.float32), np.zeros((0, 1), np.float32))
+    fine = _rasterise(view, gloss, box, step, _faces_at(view, box, edge))
+    height, width = whole.shape
+    samples = fine.reshape(height, step, width, step, 3)[rows, :, cols].reshape(len(rows), step * step, 3)
+    mixed = _shade(texture, light.colour, cv2.split(samples)).mean(axis=1)
+    cover = (samples[..., :1] > 0).mean(axis=1, dtype=np.float32)
+    whole[rows, cols] = 0
+    return _Drawn(body, whole, rows, cols, mixed, cover)
 
 
-def _changed(view: _View, light: StageLight, shadow: bool, step: int, under: F32) -> tuple[Box, F32]:
-    """The box in which the picture differs from the empty studio, and the linear picture inside it."""
-    body = _box_of(view.pixels, view.camera)
-    box = _union(body, _shadow_box(view, light)) if shadow else body
-    area = under[box[1] : box[3], box[0] : box[2]].copy() if not _empty(box) else np.zeros((0, 0, 3), np.float32)
-    if shadow and not _empty(box):
-        blend_shadow(area, box, view.camera, light, shadow_map(view.scene, light).lookup)
-    if not _empty(body):
-        drawn, coverage = _draw(view, light, body, shadow, step)
-        inner = area[body[1] - box[1] : body[3] - box[1], body[0] - box[0] : body[2] - box[0]]
-        inner *= (1 - coverage)[..., None]
-        inner += drawn
-    return box, area
+def _shadowed(view: _View, light: StageLight) -> tuple[Box, F32]:
+    """A box of the picture and the factor (h, w) by which her shadow darkens the studio in it."""
+    box = _shadow_box(view, light)
+    if _empty(box):
+        return box, np.zeros((0, 0), dtype=np.float32)
+    return shadowed(view.camera, light, box, *floor_shadow(view.scene, light))
 
 
 def render_linear(
@@ -175,11 +186,17 @@ def render_linear(
 
     The person is drawn over the empty studio, or over `behind`, another such picture of the same camera.
     """
-    under = background(scene.backdrop, camera, light) if behind is None else behind
-    box, area = _changed(_view(scene, camera), light, shadow, supersample, under)
-    picture = under.copy()
+    picture = background(scene.backdrop, camera, light) if behind is None else behind.copy()
+    view = _view(scene, camera)
+    if shadow:
+        box, factor = _shadowed(view, light)
+        if not _empty(box):
+            _window(picture, box)[:] *= factor[..., None]
+    box = _box_of(view.pixels, camera)
     if not _empty(box):
-        picture[box[1] : box[3], box[0] : box[2]] = area
+        drawn, inner = _draw(view, light, box, shadow, supersample), _window(picture, box)
+        cv2.copyTo(drawn.light, drawn.whole, inner)
+        inner[drawn.rows, drawn.cols] = drawn.over(inner[drawn.rows, drawn.cols])
     return picture
 
 
@@ -201,13 +218,22 @@ def render(
 ) -> Picture:
     """The photograph (H, W, 3) uint8 BGR, sRGB encoded: the person on floor and backdrop.
 
-    `supersample` is the number of samples across a pixel; 1 leaves stairs at edges.
+    `supersample` is the number of samples across a pixel where surfaces meet; 1 leaves stairs at edges.
     """
-    under = background(scene.backdrop, camera, light)
-    box, area = _changed(_view(scene, camera), light, shadow, supersample, under)
     picture = render_empty(scene.backdrop, camera, light).copy()
+    view = _view(scene, camera)
+    if shadow:
+        box, factor = _shadowed(view, light)
+        if not _empty(box):
+            under = background(scene.backdrop, camera, light, box)
+            _window(picture, box)[:] = encoded(cv2.multiply(under, cv2.merge([factor] * 3)))
+    box = _box_of(view.pixels, camera)
     if not _empty(box):
-        picture[box[1] : box[3], box[0] : box[2]] = encoded(area)
+        drawn, inner = _draw(view, light, box, shadow, supersample), _window(picture, box)
+        cv2.copyTo(encoded(drawn.light), drawn.whole, inner)
+        # What is behind her edge is read from the picture itself: to half a step of 8 bits it is the light there.
+        behind = decode_table()[inner[drawn.rows, drawn.cols, ::-1]]
+        inner[drawn.rows, drawn.cols] = encode_srgb(drawn.over(behind))[:, ::-1]
     return picture
 
 

@@ -22,6 +22,8 @@ F64 = NDArray[np.float64]
 
 _SHADOW_SIZE = 1024
 _BAKE_STEP = 2  # texels of the atlas per texel of the light bake
+# Eight taps, about 6 mm wide: the soft edge of a large studio light.
+_RING = ((2, 0), (-2, 0), (0, 2), (0, -2), (1, 1), (-1, 1), (1, -1), (-1, -1))
 _HIGHLIGHT, _SHININESS = 0.05, 18.0
 
 
@@ -42,14 +44,39 @@ class ShadowMap:
         v = (-local[..., 1] * scale + (_SHADOW_SIZE / 2 - 0.5)).astype(np.float32)
         limit = -local[..., 2] - np.float32(bias_m)
         lit = np.zeros(u.shape, dtype=np.float32)
-        # A ring of eight taps, about 6 mm wide: the soft edge of a large studio light.
-        for du, dv in ((2, 0), (-2, 0), (0, 2), (0, -2), (1, 1), (-1, 1), (1, -1), (-1, -1)):
+        for du, dv in _RING:
             near = cv2.remap(
                 self.depth, u + np.float32(du), v + np.float32(dv), cv2.INTER_NEAREST,
                 borderMode=cv2.BORDER_CONSTANT, borderValue=1e6,
             )  # fmt: skip
             lit += near > limit
-        return lit / np.float32(8)
+        return lit / np.float32(len(_RING))
+
+    def floor_pixels(self) -> F64:
+        """(2, 3) pixels of the map from floor metres (x, y, 1)."""
+        scale = _SHADOW_SIZE / 2 / self.half_extent
+        flat = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 0.0]])
+        flat[:, 2] = -self.centre
+        rows = np.array([[scale], [-scale]]) * (self.axes[:2] @ flat)
+        rows[:, 2] += _SHADOW_SIZE / 2 - 0.5
+        return np.asarray(rows, dtype=np.float64)
+
+    def floor_lit(self, bias_m: float) -> F32:
+        """Share of the light (0..1) that reaches the floor, at the pixels (S, S) of the map; the light is above it."""
+        at = np.arange(_SHADOW_SIZE, dtype=np.float32) - np.float32(_SHADOW_SIZE / 2 - 0.5)
+        at *= np.float32(2 * self.half_extent / _SHADOW_SIZE)
+        # On the floor z = 0, so depth along the light follows from the place on the map.
+        right, up, toward = self.axes
+        down = -float(self.centre[2]) - (at * np.float32(right[2]) - (at * np.float32(up[2]))[:, None])
+        limit = (-down / np.float32(toward[2]) - np.float32(bias_m)).astype(np.float32)
+        room = 2
+        near = cv2.copyMakeBorder(self.depth, room, room, room, room, cv2.BORDER_CONSTANT, value=1e6)
+        total = np.zeros(limit.shape, dtype=np.uint8)
+        for du, dv in _RING:
+            x, y = room + du, room + dv
+            tap = cv2.compare(near[y : y + _SHADOW_SIZE, x : x + _SHADOW_SIZE], limit, cv2.CMP_GT)
+            cv2.add(total, cv2.bitwise_and(tap, 1), total)
+        return (total * np.float32(1 / len(_RING))).astype(np.float32)
 
 
 def shadow_map(scene: Scene, light: StageLight) -> ShadowMap:
@@ -81,6 +108,18 @@ def shadow_map(scene: Scene, light: StageLight) -> ShadowMap:
     return result
 
 
+def floor_shadow(scene: Scene, light: StageLight) -> tuple[F32, F64]:
+    """The person's shadow on the floor as the light maps it: lit share (S, S), and `floor_pixels` of that map."""
+    key = ("floor", light.azimuth_deg, light.elevation_deg)
+    found = scene.cache.get(key)
+    if isinstance(found, tuple):
+        return found
+    shadows = shadow_map(scene, light)
+    result = (shadows.floor_lit(0.004), shadows.floor_pixels())
+    scene.cache[key] = result
+    return result
+
+
 def lit_texture(scene: Scene, light: StageLight, shadow: bool) -> tuple[F32, F32]:
     """Radiance texture (T, T, 3) linear RGB of the diffuse light, and the lit share (V,) of each vertex."""
     key = ("lit", light, shadow)
@@ -106,8 +145,11 @@ def lit_texture(scene: Scene, light: StageLight, shadow: bool) -> tuple[F32, F32
         x0, y0, width, height = (value // _BAKE_STEP for value in tube.patch)
         irradiance[y0 : y0 + height, x0 : x0 + width] = light.intensity * lambert + light.ambient * sky
     whole = cv2.resize(irradiance, (ATLAS, ATLAS), interpolation=cv2.INTER_LINEAR)
-    colour = np.array(light.colour, dtype=np.float32)
-    result = (scene.texture * whole[..., None] * colour, np.concatenate(vertex_share))
+    tinted = cv2.merge([whole * np.float32(colour) for colour in light.colour])
+    texture = np.asarray(cv2.multiply(scene.texture, tinted), dtype=np.float32)
+    # No patch begins in the corner: samples off the body read it, and the border beside it, as black.
+    texture[0, 0] = 0
+    result = (texture, np.concatenate(vertex_share))
     scene.cache[key] = result
     return result
 

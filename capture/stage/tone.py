@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from functools import cache
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,7 +20,7 @@ _XYZ_FROM_RGB = np.array(
 )
 _RGB_FROM_XYZ = np.linalg.inv(_XYZ_FROM_RGB)
 _WHITE = _XYZ_FROM_RGB.sum(axis=1)
-_ENCODE_STEPS = 16383
+_ENCODE_STEPS = 65535
 
 
 def linear_from_lab(lab: FloatArray) -> NDArray[np.float64]:
@@ -55,9 +56,19 @@ def _encode_table() -> NDArray[np.uint8]:
 
 def encode_srgb(linear: NDArray[np.float32]) -> NDArray[np.uint8]:
     """8-bit sRGB of linear values; out-of-range values clip, as a sensor does."""
-    # A table of 16,384 steps is finer than one 8-bit step even at the dark end (slope 12.92).
-    index = np.clip(linear * np.float32(_ENCODE_STEPS) + np.float32(0.5), 0, _ENCODE_STEPS).astype(np.uint16)
-    return _encode_table()[index]
+    if linear.size == 0:
+        return np.zeros(linear.shape, dtype=np.uint8)
+    # A table of all 16-bit numbers is finer than one 8-bit step even at the dark end (slope 12.92).
+    index = cv2.multiply(linear, 1.0, scale=_ENCODE_STEPS, dtype=cv2.CV_16U)  # rounds, and clips as it converts
+    return np.asarray(cv2.LUT(index, _encode_table()), dtype=np.uint8)
+
+
+@cache
+def decode_table() -> NDArray[np.float32]:
+    """(256,) linear values of the 8-bit sRGB numbers, read-only."""
+    table = linear_from_srgb(np.arange(256) / 255).astype(np.float32)
+    table.setflags(write=False)
+    return table
 
 
 def rgb(colour: FloatArray) -> Rgb:

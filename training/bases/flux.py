@@ -32,9 +32,10 @@ _BLOCKS = re.compile(r"(single_)?transformer_blocks\.\d+\.")
 class FluxBase:
     """A base of the Flux family, in float32 on one device."""
 
-    def __init__(self, folder: Path, *, device: str = "cpu") -> None:
-        """Load a pipeline folder without any network. Raises OSError when it is not one."""
+    def __init__(self, folder: Path, *, device: str = "") -> None:
+        """Load a pipeline folder without any network, on the GPU when there is one. Raises OSError when it is none."""
         _hush()
+        device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         self.folder = folder
         self.pipe = FluxPipeline.from_pretrained(str(folder), local_files_only=True, torch_dtype=torch.float32)
         self.pipe.set_progress_bar_config(disable=True)

@@ -17,8 +17,9 @@ from calibration.rig import RigCalibration
 from capture import consent, store
 from capture.images import read_image, write_png
 from capture.issues import Issue, JsonObject, Report, issue
-from capture.mask import estimate_plate, person_mask, person_mask_of_lights
+from capture.mask import estimate_plate, person_mask
 from capture.session import Clip, Session, Shot, ShotKind, Take
+from capture.take_masks import take_masks
 from capture.toml_file import Record
 from capture.validate import ValidatedSession
 from capture.video import read_frames
@@ -35,6 +36,7 @@ from training.dataset.frames import (
 )
 from training.dataset.framing import BUST, Framing, coverage, crop_camera, crop_map, cut
 from training.dataset.hull import crown
+from training.dataset.sheet import write_sheet
 
 Picture = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
@@ -107,6 +109,7 @@ def build_dataset(
     write_metadata(folder, builder.frames)
     report = builder.report()
     store.write_json(folder / "report.json", report.to_json())
+    write_sheet(folder, builder.frames, report)
     store.finish(folder, ARTEFACT, consent=head.consent, inputs=inputs, settings=settings, result=report.facts)
     return load_dataset(folder), report
 
@@ -277,26 +280,22 @@ def _instants(validated: ValidatedSession, recipe: DatasetRecipe, builder: _Buil
     """Every moment of the session, one at a time in memory; frames that cannot be read are left out by name."""
     plates = {o.shot.camera: read_image(o.path) for o in validated.of_kind(ShotKind.PLATE)}
     for take in validated.session.take:
-        yield _still_instant(validated, take, plates, builder)
+        yield _still_instant(validated, take, builder)
     for clip in validated.session.clip:
         yield from _clip_instants(validated, clip, plates, recipe, builder)
 
 
-def _still_instant(validated: ValidatedSession, take: Take, plates: dict[str, Picture], builder: _Builder) -> _Instant:
+def _still_instant(validated: ValidatedSession, take: Take, builder: _Builder) -> _Instant:
     pictures: dict[tuple[str, str], tuple[Shot, Picture]] = {}
-    masks: dict[str, Mask] = {}
     for camera in validated.session.cameras_of(take):
         for light in validated.session.lights_of(take):
             shot = Shot(ShotKind.STILL, camera, take.id, light)
             builder.offered += 1
             if (original := validated.find(shot)) is None:
                 builder.leave_out(shot.stem, "it is missing or does not decode (see the ingest report)")
-                continue
-            pictures[light, camera] = (shot, read_image(original.path))
-        of_camera = [picture for (_, c), (_, picture) in sorted(pictures.items()) if c == camera]
-        if of_camera and camera in plates:
-            masks[camera] = person_mask_of_lights(of_camera, plates[camera])
-    return _Instant(take, 0, pictures, masks)
+            else:
+                pictures[light, camera] = (shot, read_image(original.path))
+    return _Instant(take, 0, pictures, take_masks(validated, take))
 
 
 def _clip_instants(

@@ -1,0 +1,1 @@
+"""Paired benchmarks: scripts that measure, and `results/` with what they measured."""

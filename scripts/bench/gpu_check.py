@@ -1,0 +1,62 @@
+"""Does the training room work on this GPU, and how fast: the demo's twin, both losses, and steps a second.
+
+    python -m scripts.bench.gpu_check --out scripts/bench/results
+
+Writes `gpu_check.json` with machine, versions and command; ends with exit code 1 where there is no GPU.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from capture.store import write_json
+from scripts.demo import Size, run_demo
+
+PACKAGES = ("torch", "diffusers", "peft", "accelerate", "transformers", "numpy", "opencv-python-headless")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the check; returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, required=True, help="folder of the JSON")
+    parser.add_argument("--steps", type=int, default=Size.steps)
+    options = parser.parse_args(argv)
+    import torch
+
+    if not torch.cuda.is_available():
+        print("no GPU here: torch.cuda.is_available() is False", file=sys.stderr)
+        return 1
+    lines: list[str] = []
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        _, report = run_demo(Path(folder), size=Size(steps=options.steps), ablate=True, say=lines.append)
+    write_json(
+        options.out / "gpu_check.json",
+        {
+            "machine": torch.cuda.get_device_name(),
+            "versions": {name: _version(name) for name in PACKAGES},
+            "command": f"python -m scripts.bench.gpu_check --steps {options.steps}",
+            "seconds": round(time.monotonic() - began, 1),
+            "peak_gib": round(torch.cuda.max_memory_allocated() / 2**30, 2),
+            "steps": list(lines),
+            "report": report.to_json(),
+        },
+    )
+    print("\n".join(lines))
+    return 0
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,164 @@
+"""`twin demo`: a whole twin on a simulated shoot, from the card to the report, on a laptop without GPU or network."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from scripts.options import printer_of
+from scripts.printing import Outcome
+
+if TYPE_CHECKING:
+    from capture.issues import Report
+    from capture.stage.shoot import ShootTruth
+    from capture.validate import ValidatedSession
+    from capture.vault import SessionFolder
+
+PERSON_SEED = 7  # below scripts.pretrain_appearance.FIRST_SEED: the embedded base has never seen her
+HELD_OUT_CAMERAS = ("cam03", "cam08")
+HELD_OUT_LIGHT = "key-right"
+_SAME_MARK_PX = 6.0
+UNWEIGHTED = "unweighted"
+
+
+@dataclass(frozen=True)
+class Size:
+    """How large the simulated shoot and the training are."""
+
+    cameras: int = 12
+    lights: int = 4
+    takes: int = 3
+    pixels: int = 768
+    board_shots: int = 20
+    steps: int = 600
+
+
+def demo(
+    ctx: typer.Context,
+    folder: Annotated[Path, typer.Option(help="Where the shoot, the vault and the report go.")] = Path("runs/demo"),
+    ablate: Annotated[bool, typer.Option("--ablate", help="Also train with the usual unweighted loss.")] = False,
+    steps: Annotated[int, typer.Option(min=1, help="Training steps.")] = Size.steps,
+) -> None:
+    """Run every step on a simulated shoot and print where the report is."""
+    printer = printer_of(ctx)
+    report_page, report = run_demo(folder, size=Size(steps=steps), ablate=ablate, say=printer.say)
+    printer.outcome(
+        Outcome(
+            "demo",
+            "one simulated shoot became a compared twin",
+            report,
+            where=(report_page,),
+            next_step=f"open {report_page} in a browser",
+        )
+    )
+
+
+def run_demo(
+    folder: Path, *, size: Size, ablate: bool, say: Callable[[str], None], base: Path | None = None
+) -> tuple[Path, Report]:
+    """The whole path; returns the page of the comparison and its report."""
+    from calibration.landmarks import find_marks
+    from calibration.rig import calibrate
+    from capture.ingest import ingest
+    from capture.stage.shoot import ShootPlan, write_shoot
+    from capture.vault import Vault
+    from training.bases import EMBEDDED
+    from training.dataset.build import DatasetRecipe, build_dataset
+
+    step = _Steps(say)
+    plan = ShootPlan(
+        person_seed=PERSON_SEED, cameras=size.cameras, lights=size.lights, takes=size.takes,
+        image_size=size.pixels, board_shots=size.board_shots, chart=False, ball=False,
+    )  # fmt: skip
+    truth = write_shoot(folder / "card", plan)
+    step(f"shoot: {size.cameras} cameras x {size.lights} lights x {size.takes} takes simulated in {truth.folder}")
+    validated, report = ingest(truth.folder, Vault(folder / "vault"))
+    step(f"ingest: {len(validated.originals)} files, {_trouble(report)}", validated.folder.derived("ingest"))
+    rig, report = calibrate(validated)
+    step(f"calibrate: {rig.rig_rms_px:.2f} px RMS, {_trouble(report)}", validated.folder.derived("calibration"))
+    find_marks(validated, rig)
+    confirmed = folder / "marks.toml"
+    count = _confirm(validated, truth, confirmed)
+    birthmarks, report = find_marks(validated, rig, confirmed=confirmed)
+    step(f"marks: {count} confirmed by the simulated technician, {_trouble(report)}", validated.folder.derived("marks"))
+    recipe = DatasetRecipe(holdout_cameras=HELD_OUT_CAMERAS, holdout_lights=(HELD_OUT_LIGHT,))
+    dataset, report = build_dataset(validated, rig, birthmarks, recipe=recipe)
+    step(f"dataset: {report.facts.get('used', 'as before')}, {_trouble(report)}", dataset.folder)
+    return _learn_and_judge(validated.folder, folder / "report", base or EMBEDDED, size.steps, ablate, step)
+
+
+def _learn_and_judge(
+    session: SessionFolder, out: Path, base: Path, steps: int, ablate: bool, step: _Steps
+) -> tuple[Path, Report]:
+    from training.compare import compare_arms
+    from training.loop import train
+    from training.recipe import TrainRecipe
+    from training.render import held_out, render
+
+    arms: dict[str, str | None] = {"base": None, "twin": "twin"}
+    recipes = {"twin": TrainRecipe(steps=steps)}
+    if ablate:
+        arms[UNWEIGHTED] = UNWEIGHTED
+        recipes[UNWEIGHTED] = TrainRecipe(steps=steps, mark_weight=1.0)
+    for name, recipe in recipes.items():
+        twin, _ = train(session, name, base=base, recipe=recipe)
+        step(f"train: {name}, {steps} steps with mark weight {recipe.mark_weight:g}", twin.folder)
+    requests = held_out(session)
+    sets = {}
+    for name, twin_name in arms.items():
+        made, _ = render(session, requests, name=f"demo-{name}", base=base, twin=twin_name)
+        sets[name] = made.folder
+        step(f"render: {len(made.files)} held-out views and lights with {name}", made.folder)
+    qa, report = compare_arms(sets, session.derived("dataset"), out)
+    step(f"compare: {qa.line}")
+    return out / "report.html", report
+
+
+class _Steps:
+    """Says what each step did and how long it took."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say, self._last = say, time.monotonic()
+
+    def __call__(self, line: str, where: Path | None = None) -> None:
+        now = time.monotonic()
+        self._say(f"[{now - self._last:5.1f} s] {line}" + (f"  -> {where}" if where else ""))
+        self._last = now
+
+
+def _trouble(report: Report) -> str:
+    if not report.issues:
+        return "nothing wrong"
+    return f"{len(report.errors)} errors, {len(report.warnings)} warnings"
+
+
+def _confirm(validated: ValidatedSession, truth: ShootTruth, to: Path) -> int:
+    """Play the technician who looks at the numbered crops: confirm the proposals that lie on a true mark.
+
+    Only here, where a person would decide, is the truth of the simulation read; no step of the path sees it.
+    """
+    from capture.marks import read_marks, write_marks
+
+    photos = json.loads(truth.path.read_text())["photos"]
+    entries = []
+    proposed = read_marks(validated.folder.derived("marks") / "marks.proposed.toml")
+    for entry in proposed.mark:
+        near = [
+            photo
+            for photo in entry.photo
+            if any(
+                mark["visible"] and math.dist((photo.u, photo.v), mark["pixel"]) < _SAME_MARK_PX
+                for mark in photos[photo.take][photo.camera].values()
+            )
+        ]
+        if len(near) >= 2:
+            entries.append(entry.model_copy(update={"confirmed": True, "photo": tuple(near)}))
+    write_marks(to, proposed.model_copy(update={"mark": tuple(entries)}))
+    return len(entries)

@@ -1,0 +1,332 @@
+"""Train the embedded appearance base on simulated people, none of whom is ever used for a demo or a judgement.
+
+    python -m scripts.pretrain_appearance draw WORK --people 1500      pictures, captions and views of new people
+    python -m scripts.pretrain_appearance vae WORK --minutes 15        the autoencoder
+    python -m scripts.pretrain_appearance base WORK --minutes 50       text, view and light encoders, transformer
+    python -m scripts.pretrain_appearance export WORK                  half-precision pipeline folder with its card
+
+Each stage resumes from what WORK holds. WORK is scratch; only what `export` writes belongs to the repository.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import cv2
+import numpy as np
+import typer
+from numpy.typing import NDArray
+
+from capture.store import write_atomic
+
+if TYPE_CHECKING:
+    from calibration.camera import Camera
+    from capture.stage.lens import StageLight
+    from capture.stage.scene import Scene
+
+FIRST_SEED = 10_000  # people below this seed belong to demos, tests and judgements
+VIEWS_PER_PERSON = 16
+VIEWS_PER_LIGHT = 4
+PIXELS = 80
+PATCH = 32
+MAX_MARKS = 20
+app = typer.Typer(add_completion=False, help=__doc__, no_args_is_help=True)
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Pictures of a few people."""
+
+    pictures: NDArray[np.uint8]  # (N, P, P, 3) RGB
+    vectors: NDArray[np.float32]  # (N, VIEW_LIGHT_SIZE)
+    captions: NDArray[np.str_]  # (N,)
+    marks: NDArray[np.float32]  # (N, MAX_MARKS, 3) u, v, radius in pixels; radius 0 = none
+
+
+def _draw_person(seed: int) -> Shard:
+    from capture.stage.backdrop import BACKDROPS
+    from capture.stage.outfit import OUTFITS
+    from capture.stage.person import make_person
+    from capture.stage.scene import Limb, Scene, Stance
+    from training.dataset.conditions import VIEW_LIGHT_SIZE
+
+    rng = np.random.default_rng(seed)
+    person = make_person(seed)
+    pictures = np.empty((VIEWS_PER_PERSON, PIXELS, PIXELS, 3), np.uint8)
+    vectors = np.empty((VIEWS_PER_PERSON, VIEW_LIGHT_SIZE), np.float32)
+    marks = np.zeros((VIEWS_PER_PERSON, MAX_MARKS, 3), np.float32)
+    captions: list[str] = []
+    outfit, backdrop = str(rng.choice(sorted(OUTFITS))), str(rng.choice(sorted(BACKDROPS)))
+    arms = [Limb(*rng.normal((0.0, 12.0, 8.0), (6.0, 4.0, 5.0))) for _ in range(2)]
+    stance = Stance(facing_deg=float(rng.uniform(-180, 180)), arm_left=arms[0], arm_right=arms[1])
+    scene = Scene(person, stance, outfit=outfit, backdrop=backdrop)
+    for k in range(VIEWS_PER_PERSON):
+        if k % VIEWS_PER_LIGHT == 0:
+            light = _random_light(rng)
+        pictures[k], vectors[k], text, found = _draw_view(scene, light, rng)
+        captions.append(text)
+        marks[k, : len(found)] = np.reshape(found[:MAX_MARKS], (-1, 3))
+    return Shard(pictures, vectors, np.array(captions), marks)
+
+
+def _random_light(rng: np.random.Generator) -> StageLight:
+    from capture.stage.lens import StageLight
+
+    red, green, blue = rng.uniform(0.88, 1.0, 3).tolist()
+    power, ambient = float(rng.uniform(0.55, 1.0)), float(rng.uniform(0.15, 0.45))
+    azimuth, elevation = float(rng.uniform(-180, 180)), float(rng.uniform(10, 65))
+    return StageLight("key", azimuth, elevation, (red, green, blue), power, ambient)
+
+
+def _draw_view(
+    scene: Scene, light: StageLight, rng: np.random.Generator
+) -> tuple[NDArray[np.uint8], NDArray[np.float32], str, list[tuple[float, float, float]]]:
+    from capture.session import Light
+    from capture.stage.lens import StageCamera, pose_tuple
+    from capture.stage.render import render
+    from training.dataset.conditions import caption, features, lighting_of, view_of
+    from training.dataset.framing import BUST, crop_camera
+
+    aim = standing_aim(scene.vertices) + rng.normal(0, 0.006, 3)
+    around, rise, distance = rng.uniform(-np.pi, np.pi), np.radians(rng.uniform(-8, 28)), rng.uniform(2.0, 3.2)
+    flat = distance * np.cos(rise)
+    centre = aim + np.array([flat * np.cos(around), flat * np.sin(around), distance * np.sin(rise)])
+    crop = crop_camera("crop", centre, aim, BUST, PIXELS)
+    pose = pose_tuple(crop.world_from_camera.matrix)
+    stage = StageCamera("crop", PIXELS, PIXELS, crop.fx, crop.fy, crop.cx, crop.cy, (0.0,) * 5, pose)
+    picture = render(scene, stage, light, supersample=2)[..., ::-1]
+    view = view_of(centre, aim, scene.stance.facing_deg)
+    session_light = Light(
+        id="key", azimuth_deg=light.azimuth_deg, elevation_deg=light.elevation_deg, colour=light.colour,
+        intensity=light.intensity, ambient=light.ambient,
+    )  # fmt: skip
+    lighting = lighting_of(session_light, scene.stance.facing_deg)
+    text = caption(
+        view, lighting, trigger="", framing=BUST.name, outfit=str(scene.outfit), backdrop=str(scene.backdrop)
+    )
+    return picture, features(view, lighting), text, _seen_marks(scene, crop)
+
+
+def standing_aim(vertices: NDArray[np.float32]) -> NDArray[np.float64]:
+    """The aimed point of the bust framing of a standing body with vertices (V, 3)."""
+    from training.dataset.framing import BUST
+
+    crown = float(vertices[:, 2].max())
+    head = vertices[vertices[:, 2] > crown - 0.30]
+    middle = (head.min(axis=0) + head.max(axis=0)) / 2
+    return np.array([middle[0], middle[1], crown - BUST.below_crown_m])
+
+
+def _seen_marks(scene: Scene, crop: Camera) -> list[tuple[float, float, float]]:
+
+    sizes = {mark.id: mark.diameter_m for mark in scene.person.marks}
+    found = []
+    for name, (position, normal) in scene.mark_positions_world().items():
+        toward = crop.centre - position
+        (u, v), depth = (part[0] for part in crop.project(position[None]))
+        if normal @ toward > 0.25 * np.linalg.norm(toward) and 0 <= u < PIXELS and 0 <= v < PIXELS:
+            found.append((u, v, crop.fx * sizes[name] / 2 / depth))
+    return found
+
+
+def load(work: Path) -> Shard:
+    """Every picture that `draw` has finished."""
+    shards = [np.load(path, allow_pickle=False) for path in sorted(work.glob("shards/*.npz"))]
+    parts = {key: np.concatenate([s[key] for s in shards]) for key in ("pictures", "vectors", "captions", "marks")}
+    return Shard(**parts)
+
+
+@app.command()
+def draw(work: Path, people: int = 1500, workers: int = 2, per_shard: int = 20) -> None:
+    """Draw people until `people` of them are in WORK."""
+    (work / "shards").mkdir(parents=True, exist_ok=True)
+    starts = [s for s in range(0, people, per_shard) if not (work / f"shards/{s:05d}.npz").exists()]
+    began = time.monotonic()
+    with multiprocessing.get_context("spawn").Pool(workers, initializer=_single_thread) as pool:
+        jobs = [(work, FIRST_SEED + start, per_shard) for start in starts]
+        for done, _ in enumerate(pool.imap_unordered(_draw_shard, jobs), 1):
+            typer.echo(f"{done}/{len(jobs)} shards, {time.monotonic() - began:.0f} s")
+
+
+def _single_thread() -> None:
+    cv2.setNumThreads(1)
+
+
+def _draw_shard(job: tuple[Path, int, int]) -> None:
+    work, first, count = job
+    shards = [_draw_person(seed) for seed in range(first, first + count)]
+    part = work / f"shards/.{first - FIRST_SEED:05d}.npz"
+    with part.open("wb") as stream:
+        joined = Shard(*(np.concatenate([getattr(s, name) for s in shards]) for name in Shard.__annotations__))
+        np.savez(stream, pictures=joined.pictures, vectors=joined.vectors, captions=joined.captions, marks=joined.marks)
+    part.replace(work / f"shards/{first - FIRST_SEED:05d}.npz")
+
+
+def _batches(count: int, size: int, seed: int) -> Iterator[NDArray[np.int64]]:
+    rng = np.random.default_rng(seed)
+    while True:
+        order = rng.permutation(count)
+        yield from (order[i : i + size] for i in range(0, count - size + 1, size))
+
+
+@app.command()
+def vae(work: Path, minutes: float = 10, batch: int = 8, rate: float = 3e-3, seed: int = 1) -> None:
+    """Train the autoencoder on small patches, every other one around a mark: error of pixels and of gradients."""
+    import torch
+
+    from training.bases.embedded import build_vae
+
+    data, rng = load(work), np.random.default_rng(seed)
+    model = build_vae(seed)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.0, betas=(0.9, 0.98), fused=True)
+    clock, mean, step = Clock(minutes), 100.0, 0
+    while not clock.over:
+        for group in optimiser.param_groups:
+            group["lr"] = clock.rate(rate, step, warm_up=30)
+        patches = np.stack([_patch(data, rng, around_mark=k % 2 == 1) for k in range(batch)])
+        pictures = torch.from_numpy(patches).permute(0, 3, 1, 2).float() / 127.5 - 1
+        code = model.encode(pictures).latents
+        # A small fixed noise smooths the latent space without drowning the first steps.
+        error = model.decode(code + 0.03 * torch.randn_like(code)).sample - pictures
+        across, down = error[..., 1:] - error[..., :-1], error[..., 1:, :] - error[..., :-1, :]
+        loss = error.abs().mean() + 0.5 * (across.abs().mean() + down.abs().mean()) + 1e-4 * code.square().mean()
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimiser.step()
+        mean, step = mean + 0.03 * (error.abs().mean().item() * 127.5 - mean), step + 1
+        if step % 200 == 0:
+            typer.echo(f"vae step {step} {clock.seconds:.0f} s error {mean:.2f}/255")
+    model.eval().save_pretrained(work / "vae")
+    write_atomic(work / "vae.json", json.dumps({"steps": step, "minutes": minutes, "batch": batch, "seed": seed}))
+
+
+def _patch(data: Shard, rng: np.random.Generator, *, around_mark: bool) -> NDArray[np.uint8]:
+    """A patch (32, 32, 3) on the latent grid of a random picture."""
+    index = int(rng.integers(len(data.pictures)))
+    marks = data.marks[index][data.marks[index][:, 2] > 1.5]
+    left, top = rng.integers(0, PIXELS - PATCH + 1, 2)
+    if around_mark and len(marks):
+        u, v, _ = marks[rng.integers(len(marks))]
+        left, top = np.clip(np.array([u, v]) - PATCH / 2 + rng.integers(-8, 9, 2), 0, PIXELS - PATCH).astype(int)
+    left, top = left - left % 4, top - top % 4
+    return data.pictures[index, top : top + PATCH, left : left + PATCH]
+
+
+class Clock:
+    """A training time, and the learning rate that it implies: warm-up, then a cosine to nothing."""
+
+    def __init__(self, minutes: float) -> None:
+        self._began, self._length = time.monotonic(), minutes * 60
+
+    @property
+    def seconds(self) -> float:
+        """Time since the start."""
+        return time.monotonic() - self._began
+
+    @property
+    def over(self) -> bool:
+        """True when the time is used up."""
+        return self.seconds >= self._length
+
+    def rate(self, peak: float, step: int, warm_up: int = 100) -> float:
+        """Learning rate now."""
+        share = min(1.0, self.seconds / self._length)
+        return peak * min(1.0, (step + 1) / warm_up) * max(0.02, 0.5 * (1 + float(np.cos(np.pi * share))))
+
+
+@app.command()
+def encode(work: Path) -> None:
+    """Turn every picture into latents once, and give the autoencoder its scale and shift."""
+    import torch
+    from diffusers import AutoencoderTiny
+
+    data = load(work)
+    model = AutoencoderTiny.from_pretrained(work / "vae").eval()
+    with torch.no_grad():
+        parts = []
+        for i in range(0, len(data.pictures), 64):
+            pictures = torch.from_numpy(data.pictures[i : i + 64]).permute(0, 3, 1, 2).float() / 127.5 - 1
+            parts.append(model.encode(pictures).latents)
+        latents = torch.cat(parts)
+    shift, scale = float(latents.mean()), 1 / float(latents.std())
+    model.register_to_config(scaling_factor=scale, shift_factor=shift)
+    model.save_pretrained(work / "vae")
+    np.save(work / "latents.npy", ((latents - shift) * scale).half().numpy())
+    typer.echo(f"{len(latents)} latents, scale {scale:.3f}, shift {shift:.3f}")
+
+
+@app.command()
+def base(work: Path, minutes: float = 50, batch: int = 16, rate: float = 8e-4, seed: int = 2) -> None:
+    """Train text, view and light encoders and the transformer by flow matching; keeps an averaged copy."""
+    import torch
+    from diffusers import AutoencoderTiny
+    from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+    from training.bases.embedded import POOLED, TEXT_WIDTH, build_pipeline
+    from training.bases.trainable import TrainableBase
+    from training.bases.view_light import ViewLightEncoder
+
+    data, latents = load(work), torch.from_numpy(np.load(work / "latents.npy")).float()
+    words = sorted({str(text) for text in data.captions} | {"photo of sks person"})
+    pipe = build_pipeline(AutoencoderTiny.from_pretrained(work / "vae").eval(), words, seed)
+    model = TrainableBase(pipe, ViewLightEncoder(TEXT_WIDTH, POOLED))
+    averaged = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(0.998))
+    smooth = cast(TrainableBase, averaged.module)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.01, betas=(0.9, 0.99), fused=True)
+    tokens = model.tokenise([str(text) for text in data.captions])
+    vectors = torch.from_numpy(data.vectors)
+    clock, generator, mean = Clock(minutes), torch.Generator().manual_seed(seed), 1.0
+    saved = 0.0
+    for step, rows in enumerate(_batches(len(latents), batch, seed)):
+        if clock.over:
+            break
+        for group in optimiser.param_groups:
+            group["lr"] = clock.rate(rate, step)
+        index = torch.from_numpy(rows)
+        loss = model.loss(latents[index], tokens.select(index), vectors[index], generator)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimiser.step()
+        averaged.update_parameters(model)
+        mean += 0.02 * (loss.item() - mean)
+        if step % 100 == 0:
+            typer.echo(f"base step {step} {clock.seconds:.0f} s loss {mean:.4f}")
+        if clock.seconds - saved > 300:
+            saved = clock.seconds
+            smooth.save(work / "base", {"steps": step, "batch": batch, "seed": seed, "loss": mean})
+    smooth.save(work / "base", {"steps": step, "batch": batch, "seed": seed, "loss": mean})
+    typer.echo(f"base done: {step} steps, loss {mean:.4f}")
+
+
+@app.command()
+def export(work: Path, to: Path) -> None:
+    """Write the trained base in half precision, with its card, where training and rendering look for it."""
+    import torch
+    from diffusers import FluxPipeline
+
+    pipe = FluxPipeline.from_pretrained(str(work / "base"), local_files_only=True, torch_dtype=torch.float16)
+    pipe.save_pretrained(to, safe_serialization=True)
+    facts = json.loads((work / "base" / "training.json").read_text()) | {
+        "vae": json.loads((work / "vae.json").read_text()),
+        "pictures": len(load(work).pictures),
+        "people": len(list(work.glob("shards/*.npz"))) * 20,
+        "first_person_seed": FIRST_SEED,
+    }
+    for part in ("config.json", "model.safetensors"):
+        write_atomic(to / "view_light" / part, (work / "base" / "view_light" / part).read_bytes())
+    card = {"pixels": PIXELS, "steps": 16, "licence": "same as this repository", "training": facts}
+    write_atomic(to / "likeness.json", json.dumps(card, indent=1) + "\n")
+    size = sum(path.stat().st_size for path in to.rglob("*") if path.is_file())
+    typer.echo(f"{to}: {size / 1e6:.1f} MB")
+
+
+if __name__ == "__main__":
+    app()
