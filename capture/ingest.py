@@ -192,7 +192,7 @@ def _facts(looked: _Looked, inventory: Inventory, copies: Offload) -> JsonObject
 def _reasons_not_to_format(inventory: Inventory, copies: Offload) -> list[str]:
     """Why the card must not be formatted: something on it is not in the vault."""
     lost = [item.name for item in inventory.found if item.logical not in copies.held]
-    reasons = []
+    reasons = [] if inventory.found else ["nothing on the card belongs to this session: is it the right card?"]
     if lost:
         reasons.append(f"{len(lost)} files were not copied, first {lost[0]}")
     if inventory.left:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from capture.errors import EXIT_OK, ComparisonFailed
 from scripts.options import printer_of
 from scripts.printing import Outcome
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from capture.stage.shoot import ShootTruth
     from capture.validate import ValidatedSession
     from capture.vault import SessionFolder
+    from training.compare import QAReport
 
 PERSON_SEED = 7  # below scripts.pretrain_appearance.FIRST_SEED: the embedded base has never seen her
 HELD_OUT_CAMERAS = ("cam03", "cam08")
@@ -48,22 +50,18 @@ def demo(
 ) -> None:
     """Run every step on a simulated shoot and print where the report is."""
     printer = printer_of(ctx)
-    report_page, report = run_demo(folder, size=Size(steps=steps), ablate=ablate, say=printer.say)
+    page, qa, report = run_demo(folder, size=Size(steps=steps), ablate=ablate, say=printer.say)
+    code = EXIT_OK if qa.passed else ComparisonFailed.exit_code
     printer.outcome(
-        Outcome(
-            "demo",
-            "one simulated shoot became a compared twin",
-            report,
-            where=(report_page,),
-            next_step=f"open {report_page} in a browser",
-        )
+        Outcome("demo", qa.line, report, where=(page,), next_step=f"open {page} in a browser", exit_code=code)
     )
+    raise typer.Exit(code)
 
 
 def run_demo(
     folder: Path, *, size: Size, ablate: bool, say: Callable[[str], None], base: Path | None = None
-) -> tuple[Path, Report]:
-    """The whole path; returns the page of the comparison and its report."""
+) -> tuple[Path, QAReport, Report]:
+    """The whole path; returns the page of the comparison, its verdict and its report."""
     from calibration.landmarks import find_marks
     from calibration.rig import calibrate
     from capture.ingest import ingest
@@ -96,7 +94,7 @@ def run_demo(
 
 def _learn_and_judge(
     session: SessionFolder, out: Path, base: Path, steps: int, ablate: bool, step: _Steps
-) -> tuple[Path, Report]:
+) -> tuple[Path, QAReport, Report]:
     from training.compare import compare_arms
     from training.loop import train
     from training.recipe import TrainRecipe
@@ -118,7 +116,7 @@ def _learn_and_judge(
         step(f"render: {len(made.files)} held-out views and lights with {name}", made.folder)
     qa, report = compare_arms(sets, session.derived("dataset"), out)
     step(f"compare: {qa.line}")
-    return out / "report.html", report
+    return out / "report.html", qa, report
 
 
 class _Steps:

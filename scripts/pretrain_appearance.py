@@ -312,8 +312,12 @@ def export(work: Path, to: Path) -> None:
     import torch
     from diffusers import FluxPipeline
 
-    pipe = FluxPipeline.from_pretrained(str(work / "base"), local_files_only=True, torch_dtype=torch.float16)
+    pipe = FluxPipeline.from_pretrained(str(work / "base"), local_files_only=True, dtype=torch.float16)
     pipe.save_pretrained(to, safe_serialization=True)
+    for path in to.rglob("*.json"):  # no path of the machine that trained it
+        content = json.loads(path.read_text())
+        if content.pop("_name_or_path", None) is not None:
+            write_atomic(path, json.dumps(content, indent=2) + "\n")
     facts = json.loads((work / "base" / "training.json").read_text()) | {
         "vae": json.loads((work / "vae.json").read_text()),
         "pictures": len(load(work).pictures),

@@ -1,12 +1,12 @@
-"""Marks in space: random points seen by a ring with pixel noise, takes with a turn, files, errors and negative controls."""
+"""Marks in space: random points seen by a ring with pixel noise, takes with a turn, files, errors, controls."""
 
 import json
+from dataclasses import replace
 from types import MappingProxyType
 
 import numpy as np
 import pytest
 
-from calibration import mark_points
 from calibration.birthmarks import Birthmark, BirthmarkMap, Place
 from calibration.camera import Camera
 from calibration.landmarks import load_birthmarks, place_mark
@@ -205,8 +205,7 @@ def test_the_mirror_image_of_her_is_not_matched():
 def test_marks_that_look_different_are_not_matched():
     rng = np.random.default_rng(7)
     _, _, a, b = _takes(rng)
-    pale = [mark_points.Candidate(c.position, c.normal, c.sightings, c.spread_mm, 4 * c.diameter_mm, c.contrast, c.colour)
-            for c in b]  # fmt: skip
+    pale = [replace(c, diameter_mm=4 * c.diameter_mm) for c in b]
     assert match(a, pale, 25.0) == []
 
 

@@ -23,7 +23,7 @@ from capture.vault import Vault
 
 CENTRE_MM, TURN_DEG = 2.0, 0.05
 NOISE_PX = 0.05  # per axis; what is left of drawn and found corners at 768 and 1024 px
-CAMERAS, SHOTS, SIZE = 12, 34, 1024
+CAMERAS, SHOTS, SIZE = 12, 40, 1024
 STAGE = StageBoard()
 Views = dict[str, dict[str, Corners]]
 

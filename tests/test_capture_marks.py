@@ -31,8 +31,9 @@ def test_discs_are_found_where_they_are(tone):
     blobs = propose(picture, skin)
     for u, v, radius, _ in DISCS:
         near = min(blobs, key=lambda b: np.hypot(b.u - u, b.v - v))
-        # Noise of 1.5 grey levels moves the middle by a third of a pixel, on the darkest skin by 2 % of the radius.
-        assert np.hypot(near.u - u, near.v - v) < 0.3 + 0.02 * radius
+        # sigma = noise * sqrt(pi R^4 / 4) / (contrast * pi r^2), R = 1.4 r + 0.5 the window: 0.16 px per axis for the
+        # smallest disc on the darkest skin (noise 0.9, contrast 5.4 in L*), so three of it; shading adds 1 % of r.
+        assert np.hypot(near.u - u, near.v - v) < 0.45 + 0.01 * radius
         assert 0.75 < near.radius_px / radius < 1.35
         assert near.contrast > 3
         assert near.colour[0] < -3
@@ -114,13 +115,16 @@ def test_marks_file_survives_writing(tmp_path):
     assert (marks[0].shot.group, marks[0].shot.light, marks[0].u) == ("take1", "", 10.25)
 
 
+PHOTO = "[[mark.photo]]\ntake='t'\ncamera='c'\nu=1\nv=1\nradius_px=2\n"
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("[[mark]]\nid='a'\nconfirmd=true\n[[mark.photo]]\ntake='t'\ncamera='c'\nu=1\nv=1\nradius_px=2\n", "did you mean 'confirmed'"),
+        ("[[mark]]\nid='a'\nconfirmd=true\n" + PHOTO, "did you mean 'confirmed'"),
         ("[[mark]]\nid='a'\n", "'mark.0.photo' is missing"),
         ("[[mark]]\nid='a'\n[[mark.photo]]\ntake='t'\ncamera='c'\nu=1\nv=1\nradius_px=0\n", "greater than 0"),
-        ("[[mark]]\nid='a'\nkind='dot'\n[[mark.photo]]\ntake='t'\ncamera='c'\nu=1\nv=1\nradius_px=2\n", "'mole'"),
+        ("[[mark]]\nid='a'\nkind='dot'\n" + PHOTO, "'mole'"),
     ],
 )  # fmt: skip
 def test_a_wrong_marks_file_names_the_key(tmp_path, text, said):

@@ -22,7 +22,7 @@ from training.bases.flux import ADAPTER_FILE, FluxBase
 from training.cached import Cached, prepare
 from training.dataset.frames import TwinDataset, load_dataset
 from training.loss_page import write_loss_page
-from training.losses import flow_matching_loss, sample_sigma
+from training.losses import adapter_sigma, flow_matching_loss
 from training.recipe import TrainRecipe
 
 ARTEFACT = "appearance"
@@ -133,7 +133,7 @@ class _Run:
         latents = self.cached.latents[rows]
         condition = self.cached.condition.select(rows)
         noise = torch.randn(latents.shape, generator=self.generator).to(latents.device)
-        sigma = sample_sigma(len(rows), self.generator).to(latents.device)
+        sigma = adapter_sigma(len(rows), self.generator).to(latents.device)
         loss: Tensor = flow_matching_loss(
             lambda noisy, level: self.model.predict(noisy, level, condition),
             latents, noise=noise, sigma=sigma, weights=self.cached.weights[rows],

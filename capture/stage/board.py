@@ -132,5 +132,5 @@ def render_board(
 ) -> NDArray[np.uint8]:
     """The picture (H, W, 3) uint8 BGR of the board in the empty studio."""
     picture = render_empty(backdrop, camera, light).copy()
-    draw_print(picture, board_print(board), shot.world_from_board, camera, light, backdrop)
+    draw_print(picture, board_print(board), shot.world_from_board, camera, light)
     return picture

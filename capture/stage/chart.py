@@ -72,5 +72,5 @@ def render_chart(
 ) -> NDArray[np.uint8]:
     """The picture (H, W, 3) uint8 BGR of the chart in the empty studio."""
     picture = render_empty(backdrop, camera, light).copy()
-    draw_print(picture, chart_print(), world_from_chart, camera, light, backdrop)
+    draw_print(picture, chart_print(), world_from_chart, camera, light)
     return picture

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from capture.stage.backdrop import background
 from capture.stage.lens import Box, StageCamera, StageLight, image_points, undistorted
 from capture.stage.render import encoded
+from capture.stage.tone import decode_table, encode_srgb
 
 F64 = NDArray[np.float64]
 F32 = NDArray[np.float32]
 
-_SUPERSAMPLE = 3
+_SUPERSAMPLE = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,12 +48,7 @@ def faces_camera(world_from_print: F64, camera: StageCamera) -> bool:
 
 
 def draw_print(
-    picture: NDArray[np.uint8],
-    paper: Print,
-    world_from_print: F64,
-    camera: StageCamera,
-    light: StageLight,
-    backdrop: str,
+    picture: NDArray[np.uint8], paper: Print, world_from_print: F64, camera: StageCamera, light: StageLight
 ) -> None:
     """Draw a print into the encoded picture (H, W, 3) of the empty studio, in place; its back is plain grey card."""
     pixels, depth = image_points(camera, corners_world(paper, world_from_print))
@@ -61,53 +57,67 @@ def draw_print(
     box = _box(pixels, camera)
     if box[2] <= box[0] or box[3] <= box[1]:
         return
-    x, y = _print_coordinates(paper, world_from_print, camera, box)
-    inside = cv2.bitwise_and(cv2.inRange(x, 0.0, paper.size_m[0]), cv2.inRange(y, 0.0, paper.size_m[1]))
-    turn = world_from_print[:3, :3]
+    level = _level(paper, pixels)
+    height, width = paper.levels[level].shape[:2]
+    at = _print_pixels(paper, level, world_from_print, camera, box)
+    inside = cv2.inRange(at, (-0.5, -0.5), (width - 0.5, height - 0.5))
     front = faces_camera(world_from_print, camera)
-    albedo = _sample(paper, x, y, _level(paper, pixels)) if front else np.full(x.shape, 0.25, np.float32)
-    albedo[inside == 0] = 0
-    normal = -turn[:, 2] if front else turn[:, 2]
-    level = light.ambient + light.intensity * max(float(normal @ light.direction), 0.0)
-    light_rgb = np.array(light.colour, dtype=np.float32) * np.float32(level)
+    if front:
+        albedo = cv2.remap(paper.levels[level], at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    else:
+        albedo = np.full(inside.shape, 0.25, dtype=np.float32)
+    normal = world_from_print[:3, 2] * (-1 if front else 1)
+    strength = light.ambient + light.intensity * max(float(normal @ light.direction), 0.0)
     size = (box[2] - box[0], box[3] - box[1])
-    drawn = cv2.resize(albedo, size, interpolation=cv2.INTER_AREA)
-    cover = cv2.resize(inside.astype(np.float32), size, interpolation=cv2.INTER_AREA) / np.float32(255)
-    window = np.s_[box[1] : box[3], box[0] : box[2]]
-    area = background(backdrop, camera, light, box) * (1 - cover)[..., None]
-    area += drawn.reshape(*drawn.shape[:2], -1) * light_rgb
-    picture[window] = encoded(area)
+    drawn = cv2.resize(cv2.copyTo(albedo, inside), size, interpolation=cv2.INTER_AREA)
+    bands = cv2.split(drawn) * (3 if drawn.ndim == 2 else 1)
+    lit = cv2.merge([cv2.multiply(band, strength * share) for band, share in zip(bands, light.colour, strict=True)])
+    cover = cv2.resize(inside, size, interpolation=cv2.INTER_AREA)
+    area = picture[box[1] : box[3], box[0] : box[2]]
+    rows, cols = np.nonzero(cv2.inRange(cover, 1, 254))
+    behind = decode_table()[area[rows, cols, ::-1]] * (1 - cover[rows, cols, None] / np.float32(255))
+    cv2.copyTo(encoded(lit), cv2.inRange(cover, 255, 255), area)
+    area[rows, cols] = encode_srgb(lit[rows, cols] + behind)[:, ::-1]
 
 
-def _print_coordinates(paper: Print, world_from_print: F64, camera: StageCamera, box: Box) -> tuple[F32, F32]:
-    """Place (x, y) in metres from the paper's corner of every sample of a box, 3 x 3 samples to a pixel.
+@lru_cache(maxsize=2)
+def _nodes(camera: StageCamera) -> F64:
+    """Normalised image coordinates (rows, columns, 2) of the middles of the 2 x 2 pixel cells, one more all round."""
+    across, down = (camera.width + 1) // 2 + 2, (camera.height + 1) // 2 + 2
+    u, v = np.meshgrid(-1.5 + 2.0 * np.arange(across), -1.5 + 2.0 * np.arange(down))
+    nodes = undistorted(camera, np.stack([u, v], axis=-1).reshape(-1, 2)).reshape(down, across, 2)
+    nodes.setflags(write=False)
+    return nodes
 
-    The rays of every second pixel are traced exactly; between them the map is so nearly linear that bilinear
+
+def _print_pixels(paper: Print, level: int, world_from_print: F64, camera: StageCamera, box: Box) -> F32:
+    """Pixel (x, y) of a print level at every sample of a box, 2 x 2 samples to a pixel; the box begins at even pixels.
+
+    The rays through every second pixel are traced exactly; between them the map is so nearly linear that bilinear
     interpolation errs by less than a thousandth of a pixel even at 60 degrees of slant.
     """
     x0, y0, x1, y1 = box
-    # One node more on each side, at the middles of the 2 x 2 pixel cells, as cv2.resize counts them.
-    across, down = (x1 - x0 + 1) // 2 + 2, (y1 - y0 + 1) // 2 + 2
-    u, v = np.meshgrid(x0 - 1.5 + 2.0 * np.arange(across), y0 - 1.5 + 2.0 * np.arange(down))
-    nodes = undistorted(camera, np.stack([u, v], axis=-1).reshape(-1, 2))
-    rays = np.column_stack([nodes, np.ones(len(nodes))]) @ (camera.pose[:3, :3].T @ world_from_print[:3, :3])
-    origin = (camera.position - world_from_print[:3, 3]) @ world_from_print[:3, :3]
+    nodes = _nodes(camera)[y0 // 2 : (y1 + 1) // 2 + 2, x0 // 2 : (x1 + 1) // 2 + 2]
+    turn = world_from_print[:3, :3].T @ camera.pose[:3, :3]
+    origin = world_from_print[:3, :3].T @ (camera.position - world_from_print[:3, 3])
+    rays = [nodes[..., 0] * row[0] + nodes[..., 1] * row[1] + row[2] for row in turn]
     # A ray along the paper or away from it misses; a large negative distance puts it outside.
-    away = np.where(np.abs(rays[:, 2]) > 1e-9, rays[:, 2], 1e-9)
+    away = np.where(np.abs(rays[2]) > 1e-9, rays[2], 1e-9)
     distance = -origin[2] / away
-    places = origin[:2] + paper.origin_m + distance[:, None] * rays[:, :2]
-    places[distance <= 0] = -1e6
+    places = [origin[k] + paper.origin_m[k] + distance * rays[k] for k in (0, 1)]
+    pixels = np.stack(places, axis=-1) * paper.pixels_per_m[level] - 0.5
+    pixels[distance <= 0] = -1e6
+    down, across = distance.shape
     step = 2 * _SUPERSAMPLE
-    fine = cv2.resize(
-        places.reshape(down, across, 2).astype(np.float32), (across * step, down * step), interpolation=cv2.INTER_LINEAR
-    )
-    fine = fine[step : step + (y1 - y0) * _SUPERSAMPLE, step : step + (x1 - x0) * _SUPERSAMPLE]
-    return np.ascontiguousarray(fine[..., 0]), np.ascontiguousarray(fine[..., 1])
+    fine = cv2.resize(pixels.astype(np.float32), (across * step, down * step), interpolation=cv2.INTER_LINEAR)
+    window = fine[step : step + (y1 - y0) * _SUPERSAMPLE, step : step + (x1 - x0) * _SUPERSAMPLE]
+    return np.asarray(window, dtype=np.float32)
 
 
 def _box(pixels: F64, camera: StageCamera) -> Box:
     low = np.maximum(np.floor(pixels.min(axis=0)).astype(int) - 2, 0)
     high = np.ceil(pixels.max(axis=0)).astype(int) + 3
+    low -= low % 2
     return int(low[0]), int(low[1]), min(int(high[0]), camera.width), min(int(high[1]), camera.height)
 
 
@@ -117,16 +127,6 @@ def _level(paper: Print, corners: F64) -> int:
     wanted = longest * _SUPERSAMPLE / max(paper.size_m)
     enough = [k for k, density in enumerate(paper.pixels_per_m) if density >= wanted]
     return enough[-1] if enough else 0
-
-
-def _sample(paper: Print, x: F32, y: F32, level: int) -> F32:
-    density = np.float32(paper.pixels_per_m[level])
-    half = np.float32(0.5)
-    sampled = cv2.remap(
-        paper.levels[level], x * density - half, y * density - half, cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_REPLICATE,
-    )  # fmt: skip
-    return np.asarray(sampled, dtype=np.float32)
 
 
 def print_levels(full: F32, count: int) -> tuple[F32, ...]:

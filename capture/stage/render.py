@@ -32,6 +32,7 @@ Index = NDArray[np.intp]
 Number = TypeVar("Number", np.float32, np.uint8)
 
 _NEAR, _FAR = 0.1, 60.0
+_BLOCK = 16384  # mixed pixels shaded at once; cv2.remap takes fewer than 32767 rows
 _EDGE = 0.012  # step in u or v (of 1) from one pixel to the next that betrays two surfaces
 
 
@@ -159,9 +160,15 @@ def _draw(view: _View, light: StageLight, box: Box, shadow: bool, step: int) -> 
     fine = _rasterise(view, gloss, box, step, _faces_at(view, box, edge))
     height, width = whole.shape
     samples = fine.reshape(height, step, width, step, 3)[rows, :, cols].reshape(len(rows), step * step, 3)
-    mixed = _shade(texture, light.colour, cv2.split(samples)).mean(axis=1)
-    cover = (samples[..., :1] > 0).mean(axis=1, dtype=np.float32)
     whole[rows, cols] = 0
+    mixed, cover = np.zeros((len(rows), 3), np.float32), np.zeros((len(rows), 1), np.float32)
+    for k in range(0, len(rows), _BLOCK):
+        part = cv2.split(samples[k : k + _BLOCK])
+        column = (1, len(part[0]))
+        mean = cv2.resize(_shade(texture, light.colour, part), column, interpolation=cv2.INTER_AREA)
+        mixed[k : k + _BLOCK] = mean[:, 0]
+        hit = (part[0] > 0).astype(np.float32)
+        cover[k : k + _BLOCK] = cv2.resize(hit, column, interpolation=cv2.INTER_AREA)
     return _Drawn(body, whole, rows, cols, mixed, cover)
 
 

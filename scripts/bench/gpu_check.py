@@ -34,7 +34,7 @@ def main(argv: list[str] | None = None) -> int:
     lines: list[str] = []
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        _, report = run_demo(Path(folder), size=Size(steps=options.steps), ablate=True, say=lines.append)
+        _, _, report = run_demo(Path(folder), size=Size(steps=options.steps), ablate=True, say=lines.append)
     write_json(
         options.out / "gpu_check.json",
         {

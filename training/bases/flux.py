@@ -37,7 +37,7 @@ class FluxBase:
         _hush()
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         self.folder = folder
-        self.pipe = FluxPipeline.from_pretrained(str(folder), local_files_only=True, torch_dtype=torch.float32)
+        self.pipe = FluxPipeline.from_pretrained(str(folder), local_files_only=True, dtype=torch.float32)
         self.pipe.set_progress_bar_config(disable=True)
         self.pipe.to(device)
         for part in (self.pipe.transformer, self.pipe.vae, self.pipe.text_encoder, self.pipe.text_encoder_2):

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from capture.issues import JsonObject
 from training.bases.flux import flux_velocity
 from training.bases.view_light import ViewLightEncoder
-from training.losses import flow_matching_loss, sample_sigma
+from training.losses import flow_matching_loss, logit_normal_sigma
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class TrainableBase(nn.Module):
         sequence = torch.cat([self.text_encoder_2(tokens.t5)[0], extra], dim=1)
         pooled = self.text_encoder(tokens.clip).pooler_output + addition
         noise = torch.randn(latents.shape, generator=generator)
-        sigma = sample_sigma(len(latents), generator)
+        sigma = logit_normal_sigma(len(latents), generator)
         weights = torch.ones(len(latents), *latents.shape[2:])
 
         def predict(noisy: Tensor, level: Tensor) -> Tensor:
