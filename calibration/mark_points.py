@@ -159,7 +159,7 @@ def surface_normal(point: F64, views: Sequence[View], toward: F64) -> F64:
     `toward`.
 
     The hull alone is too round where few cameras see it; `toward`, the mean direction to the cameras that see
-    the mark, points outward but along a camera. Their sum was nearest to the truth on simulated bodies.
+    the mark, points outward but along a camera.
     """
     ball = _ball()
     total = np.zeros(3)

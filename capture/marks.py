@@ -33,7 +33,7 @@ _LOG_LINEAR = np.log(np.where(_CODES <= 0.04045, _CODES / 12.92, ((_CODES + 0.05
     np.float32
 )
 _STEP = 2 ** (1 / 3)  # ratio of neighbouring scales
-_MAX_HESSIAN_RATIO = 7.0  # a disc seen at 60 degrees gives about 4, an edge 10 and more
+_MAX_HESSIAN_RATIO = 7.0  # a disc seen at 60 degrees is twice as long as wide: about 4; an edge is unbounded
 _MIN_ROUND = 0.35  # darker than the skin at this share of directions around it, at least half as much as on average
 
 
@@ -246,7 +246,7 @@ def _scale_space(values: F32, weight: F32) -> tuple[F32, F32]:
         share = _smooth(weight, sigma)
         levels.append(np.where(weight > 0, _smooth(values * weight, sigma) / np.maximum(share, 1e-6), 0))
     smooth = np.stack(levels)
-    # A disc of contrast 1 peaks at about 0.23 in a DoG of this step; dividing makes the response a contrast.
+    # exp(-1 / step) - exp(-step) = 0.17 is the peak for a disc of contrast 1; dividing makes the response a contrast.
     response = (smooth[1:] - smooth[:-1]) / np.float32(0.17)
     middle = np.sqrt(sigmas[1:] * sigmas[:-1])
     return response.astype(np.float32), (middle * np.sqrt(2)).astype(np.float32)

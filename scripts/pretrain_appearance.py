@@ -23,6 +23,7 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
+from capture.issues import JsonObject
 from capture.store import write_atomic
 
 if TYPE_CHECKING:
@@ -263,10 +264,15 @@ def encode(work: Path) -> None:
 
 
 @app.command()
-def base(work: Path, minutes: float = 50, batch: int = 16, rate: float = 8e-4, seed: int = 2) -> None:
-    """Train text, view and light encoders and the transformer by flow matching; keeps an averaged copy."""
+def base(
+    work: Path, minutes: float = 50, batch: int = 16, rate: float = 8e-4, seed: int = 2, late: bool = False
+) -> None:
+    """Train text, view and light encoders and the transformer by flow matching; keeps an averaged copy.
+
+    With --late it goes on from what WORK holds, at noise levels that reach pure noise.
+    """
     import torch
-    from diffusers import AutoencoderTiny
+    from diffusers import AutoencoderTiny, FluxPipeline
     from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
     from training.bases.embedded import POOLED, TEXT_WIDTH, build_pipeline
@@ -275,13 +281,23 @@ def base(work: Path, minutes: float = 50, batch: int = 16, rate: float = 8e-4, s
 
     data, latents = load(work), torch.from_numpy(np.load(work / "latents.npy")).float()
     words = sorted({str(text) for text in data.captions} | {"photo of sks person"})
-    pipe = build_pipeline(AutoencoderTiny.from_pretrained(work / "vae").eval(), words, seed)
-    model = TrainableBase(pipe, ViewLightEncoder(TEXT_WIDTH, POOLED))
+    done = 0
+    if late:
+        pipe = FluxPipeline.from_pretrained(str(work / "base"), local_files_only=True)
+        encoder = ViewLightEncoder.load(work / "base" / "view_light").train().requires_grad_(True)
+        done = int(json.loads((work / "base" / "training.json").read_text())["steps"])
+    else:
+        pipe = build_pipeline(AutoencoderTiny.from_pretrained(work / "vae").eval(), words, seed)
+        encoder = ViewLightEncoder(TEXT_WIDTH, POOLED)
+    for part in (pipe.transformer, pipe.text_encoder, pipe.text_encoder_2):
+        part.train()
+    model = TrainableBase(pipe, encoder)
     averaged = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(0.998))
     smooth = cast(TrainableBase, averaged.module)
     optimiser = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.01, betas=(0.9, 0.99), fused=True)
     tokens = model.tokenise([str(text) for text in data.captions])
     vectors = torch.from_numpy(data.vectors)
+    facts: JsonObject = {"batch": batch, "seed": seed}
     clock, generator, mean = Clock(minutes), torch.Generator().manual_seed(seed), 1.0
     saved = 0.0
     for step, rows in enumerate(_batches(len(latents), batch, seed)):
@@ -290,7 +306,7 @@ def base(work: Path, minutes: float = 50, batch: int = 16, rate: float = 8e-4, s
         for group in optimiser.param_groups:
             group["lr"] = clock.rate(rate, step)
         index = torch.from_numpy(rows)
-        loss = model.loss(latents[index], tokens.select(index), vectors[index], generator)
+        loss = model.loss(latents[index], tokens.select(index), vectors[index], generator, late=late)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -301,8 +317,8 @@ def base(work: Path, minutes: float = 50, batch: int = 16, rate: float = 8e-4, s
             typer.echo(f"base step {step} {clock.seconds:.0f} s loss {mean:.4f}")
         if clock.seconds - saved > 300:
             saved = clock.seconds
-            smooth.save(work / "base", {"steps": step, "batch": batch, "seed": seed, "loss": mean})
-    smooth.save(work / "base", {"steps": step, "batch": batch, "seed": seed, "loss": mean})
+            smooth.save(work / "base", {"steps": done + step, "late_steps": step if late else 0, **facts, "loss": mean})
+    smooth.save(work / "base", {"steps": done + step, "late_steps": step if late else 0, **facts, "loss": mean})
     typer.echo(f"base done: {step} steps, loss {mean:.4f}")
 
 

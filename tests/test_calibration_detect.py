@@ -107,7 +107,7 @@ def test_shots_sort_as_people_count() -> None:
 
 
 def test_corners_of_the_stage_are_found_within_a_tenth_of_a_pixel() -> None:
-    stage = stage_board.StageBoard()
+    stage = stage_board.StageBoard(9, 6, 0.07, 0.0525, "DICT_4X4_50")
     camera = make_rig(4, seed=3, image_size=640)[0]
     shots = stage_board.board_poses(stage, 12, seed=3)
     seen = [s for s in shots if stage_board.board_visible(stage, s, camera)][:3]

@@ -15,7 +15,8 @@ from capture.stage.person import LARGE_MARK_M, Person, StageMark, make_person, m
 from capture.stage.render import render, render_depth, render_empty, render_linear, render_mask
 from capture.stage.rig import make_lights, make_rig
 from capture.stage.scene import Limb, Scene, Stance
-from capture.stage.tone import lab_from_linear, linear_from_lab
+from capture.stage.shading import floor_shadow, shadow_map
+from capture.stage.tone import decode_table, encode_srgb, lab_from_linear, linear_from_lab, linear_from_srgb
 from capture.stage.truth import observe
 from capture.stage.walk import walk_stance
 
@@ -189,6 +190,48 @@ def test_she_casts_a_shadow_and_the_light_side_is_brighter() -> None:
     columns = np.nonzero(darker)[1]
     # The camera looks along -x: world +y, where the light is, lies to the right, so the shadow falls to the left.
     assert columns.mean() < np.nonzero(render_mask(scene, camera))[1].mean()
+
+
+def test_two_samples_at_edges_are_as_good_as_two_everywhere() -> None:
+    camera = make_rig(6, seed=2, image_size=320)[0]
+    twice = replace(
+        camera,
+        width=640,
+        height=640,
+        fx=2 * camera.fx,
+        fy=2 * camera.fy,
+        cx=2 * camera.cx + 0.5,
+        cy=2 * camera.cy + 0.5,
+    )
+    scene = Scene(make_person(2), Stance(facing_deg=25, arm_left=Limb(swing=15, bend=20)), "striped")
+    everywhere = cv2.resize(render_linear(scene, twice, LIGHT, supersample=1), (320, 320), interpolation=cv2.INTER_AREA)
+    edge = cv2.morphologyEx(render_mask(scene, camera).astype(np.uint8), cv2.MORPH_GRADIENT, np.ones((3, 3))) > 0
+    error = {s: np.abs(render_linear(scene, camera, LIGHT, supersample=s) - everywhere)[edge].mean() for s in (1, 2)}
+    # What remains is light on skin at the middle of a pixel against that of its four samples.
+    assert error[2] < 0.002
+    assert error[1] > 10 * error[2]
+
+
+def test_the_shadow_on_the_floor_is_that_of_the_shadow_map() -> None:
+    scene = Scene(make_person(2), Stance())
+    lit, map_from_floor = floor_shadow(scene, LIGHT)
+    x, y = np.meshgrid(np.linspace(-2.0, 0.5, 200), np.linspace(-2.0, 0.5, 200))
+    points = np.stack([x, y, np.zeros_like(x)], axis=-1).astype(np.float32)
+    expected = shadow_map(scene, LIGHT).lookup(points, 0.004)
+    u, v = (row[0] * points[..., 0] + row[1] * points[..., 1] + row[2] for row in map_from_floor.astype(np.float32))
+    found = cv2.remap(lit, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=1.0)
+    assert 0.02 < (expected < 0.5).mean() < 0.5
+    assert ((found < 0.5) != (expected < 0.5)).mean() < 0.003
+    shifted = cv2.remap(lit, u + 4, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=1.0)
+    assert ((shifted < 0.5) != (expected < 0.5)).mean() > 0.003
+
+
+def test_encoding_is_the_srgb_curve_and_clips() -> None:
+    stored = np.arange(256, dtype=np.uint8)
+    assert np.array_equal(encode_srgb(decode_table().reshape(1, -1))[0], stored)
+    np.testing.assert_allclose(decode_table(), linear_from_srgb(stored / 255), atol=1e-7)
+    assert encode_srgb(np.array([[-0.5, 0.0, 1.0, 4.0]], dtype=np.float32)).tolist() == [[0, 0, 255, 255]]
+    assert encode_srgb(np.zeros((0, 3), dtype=np.float32)).shape == (0, 3)
 
 
 def test_depth_is_that_of_the_vertices() -> None:

@@ -13,12 +13,12 @@ from training.dataset.build import DatasetRecipe
 class TrainRecipe(Record):
     """`[train]`: how the appearance adapter is trained. The defaults suit the embedded base."""
 
-    steps: int = Field(default=600, ge=1)
-    batch: int = Field(default=16, ge=1)
-    rate: float = Field(default=2e-3, gt=0, description="peak learning rate of AdamW")
+    steps: int = Field(default=650, ge=1)
+    batch: int = Field(default=8, ge=1)
+    rate: float = Field(default=5e-3, gt=0, description="peak learning rate of AdamW")
     warm_up: int = Field(default=30, ge=0, description="steps until the peak")
-    rank: int = Field(default=32, ge=1)
-    alpha: int = Field(default=32, ge=1)
+    rank: int = Field(default=16, ge=1)
+    alpha: int = Field(default=16, ge=1)
     mark_weight: float = Field(default=10.0, ge=1, description="1 is the usual loss; 10 was measured to keep marks")
     seed: int = 0
     checkpoint_every: int = Field(default=200, ge=1)

@@ -28,7 +28,7 @@ F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 Picture = NDArray[np.uint8]
 Mask = NDArray[np.uint8]
-Index = NDArray[np.intp]
+Index = NDArray[np.int32]
 Number = TypeVar("Number", np.float32, np.uint8)
 
 _NEAR, _FAR = 0.1, 60.0
@@ -154,9 +154,11 @@ def _draw(view: _View, light: StageLight, box: Box, shadow: bool, step: int) -> 
     body = _shade(texture, light.colour, planes)
     whole = cv2.compare(planes[0], 0.0, cv2.CMP_GT)
     edge = _edges(planes, whole) if step > 1 else np.zeros((1, 1), dtype=np.uint8)
-    rows, cols = np.nonzero(edge)
-    if len(rows) == 0:
-        return _Drawn(body, whole, rows, cols, np.zeros((0, 3), np.float32), np.zeros((0, 1), np.float32))
+    places = cv2.findNonZero(edge)
+    if places is None:
+        none = np.zeros(0, dtype=np.int32)
+        return _Drawn(body, whole, none, none, np.zeros((0, 3), np.float32), np.zeros((0, 1), np.float32))
+    cols, rows = np.asarray(places, dtype=np.int32)[:, 0].T
     fine = _rasterise(view, gloss, box, step, _faces_at(view, box, edge))
     height, width = whole.shape
     samples = fine.reshape(height, step, width, step, 3)[rows, :, cols].reshape(len(rows), step * step, 3)

@@ -34,10 +34,11 @@ def _overhead(n_cameras: int) -> int:
     return 0 if n_cameras < 3 else 1 if n_cameras < 6 else 2 if n_cameras <= 14 else 3
 
 
-def make_rig(n_cameras: int, *, seed: int, image_size: int) -> tuple[StageCamera, ...]:
+def make_rig(n_cameras: int, *, seed: int, image_size: int, arc_deg: float = 360.0) -> tuple[StageCamera, ...]:
     """Cameras cam01.. of square pictures of image_size pixels; ValueError for fewer than 1 camera or 32 pixels.
 
-    Two rings at elevations near 2 and 20 degrees, 2.2 to 3.0 m away, alternate around her; the last cameras (1 of 3 to
+    Two rings at elevations near 2 and 20 degrees, 2.2 to 3.0 m away, alternate around her, or over an arc of arc_deg
+    degrees before her; the last cameras (1 of 3 to
     5, 2 of 6 to 14, 3 beyond) hang at about 48 degrees and see both her bust and the floor at the origin.
     """
     if n_cameras < 1 or image_size < 32:
@@ -49,7 +50,7 @@ def make_rig(n_cameras: int, *, seed: int, image_size: int) -> tuple[StageCamera
     for k in range(n_cameras):
         overhead = k >= ring
         place, of = (k - ring, high) if overhead else (k, ring)
-        azimuth = 360.0 * place / of + float(rng.uniform(-5, 5)) + (25.0 if overhead else 0.0)
+        azimuth = _azimuth(place, of, arc_deg, overhead=overhead) + float(rng.uniform(-5, 5))
         if overhead:
             elevation, distance = 48.0 + float(rng.uniform(-3, 3)), float(rng.uniform(2.3, 2.5))
             target, extent = np.array([0.0, 0.0, 1.05]), 1.75
@@ -60,6 +61,13 @@ def make_rig(n_cameras: int, *, seed: int, image_size: int) -> tuple[StageCamera
             extent = float(rng.uniform(0.92, 1.04))
         cameras.append(_camera(f"cam{k + 1:02d}", (azimuth, elevation, distance), (target, extent), image_size, rng))
     return tuple(cameras)
+
+
+def _azimuth(place: int, of: int, arc_deg: float, *, overhead: bool) -> float:
+    """Where camera `place` of a ring of `of` stands: evenly around her, or from one end of an arc to the other."""
+    if arc_deg >= 360.0:
+        return 360.0 * place / of + (25.0 if overhead else 0.0)
+    return arc_deg * ((place + 0.5) / of - 0.5)
 
 
 def _camera(

@@ -52,13 +52,14 @@ class ShootPlan:
     person_seed: int = 1
     seed: int = 0
     cameras: int = 12
+    arc_deg: float = 360.0
     lights: int = 4
     takes: int = 2
     image_size: int = 1024
     clips: int = 0
     clip_frames: int = 50
     clip_fps: float = 25.0
-    board_shots: int = 24
+    board_shots: int = 40
     chart: bool = True
     ball: bool = True
     supersample: int = 2
@@ -124,7 +125,10 @@ def write_shoot(folder: Path, plan: ShootPlan, *, fault: str | None = None) -> S
     folder = Path(folder)
     if folder.exists() and any(folder.iterdir()):
         raise ValueError(f"folder {folder.name!r} is not empty; give a new one, a shoot never overwrites")
-    cameras, lights = make_rig(plan.cameras, seed=plan.seed, image_size=plan.image_size), make_lights(plan.lights)
+    cameras, lights = (
+        make_rig(plan.cameras, seed=plan.seed, image_size=plan.image_size, arc_deg=plan.arc_deg),
+        make_lights(plan.lights),
+    )
     takes = plan_takes(plan.takes)
     grid = faults.Grid(
         tuple(c.id for c in cameras),

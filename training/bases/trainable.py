@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from capture.issues import JsonObject
 from training.bases.flux import flux_velocity
 from training.bases.view_light import ViewLightEncoder
-from training.losses import flow_matching_loss, logit_normal_sigma
+from training.losses import adapter_sigma, flow_matching_loss, logit_normal_sigma
 
 
 @dataclass(frozen=True)
@@ -48,13 +48,18 @@ class TrainableBase(nn.Module):
         ]
         return Tokens(rows[0].input_ids, rows[1].input_ids)
 
-    def loss(self, latents: Tensor, tokens: Tokens, vectors: Tensor, generator: torch.Generator) -> Tensor:
-        """Flow-matching loss of a batch of latents (B, C, h, w), captions and conditioning vectors (B, V)."""
+    def loss(
+        self, latents: Tensor, tokens: Tokens, vectors: Tensor, generator: torch.Generator, *, late: bool
+    ) -> Tensor:
+        """Flow-matching loss of a batch of latents (B, C, h, w), captions and conditioning vectors (B, V).
+
+        `late` takes the noise levels of an adapter's training, which reach pure noise.
+        """
         extra, addition = self.view_light(vectors)
         sequence = torch.cat([self.text_encoder_2(tokens.t5)[0], extra], dim=1)
         pooled = self.text_encoder(tokens.clip).pooler_output + addition
         noise = torch.randn(latents.shape, generator=generator)
-        sigma = logit_normal_sigma(len(latents), generator)
+        sigma = (adapter_sigma if late else logit_normal_sigma)(len(latents), generator)
         weights = torch.ones(len(latents), *latents.shape[2:])
 
         def predict(noisy: Tensor, level: Tensor) -> Tensor:

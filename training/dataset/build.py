@@ -50,6 +50,7 @@ class DatasetRecipe(Record):
     holdout_cameras: tuple[str, ...] = ()
     holdout_lights: tuple[str, ...] = ()
     clip_every: int = 6  # every n-th frame of a clip
+    max_elevation_deg: float = 35.0  # steeper views are left out: the embedded base was never shown one
     least_coverage: float = 0.6  # share of a crop that the photograph must really show
 
 
@@ -170,6 +171,10 @@ class _Builder:
         mapping = crop_map(camera, crop)
         name = shot.stem.replace("/", "-") + (f"-{instant.index:05d}" if shot.kind is ShotKind.CLIP else "")
         label = f"{shot.stem}#{instant.index}" if shot.kind is ShotKind.CLIP else shot.stem
+        steep = view_of(crop.centre, aim, instant.group.facing_deg).elevation_deg
+        if abs(steep) > self.recipe.max_elevation_deg:
+            self.leave_out(label, f"it is seen from {steep:.0f} deg up, {self.recipe.max_elevation_deg:g} allowed")
+            return
         shown = coverage(mapping, camera.width, camera.height)
         if shown < self.recipe.least_coverage:
             self.leave_out(
