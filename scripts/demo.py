@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,7 +19,6 @@ from scripts.printing import Outcome
 
 if TYPE_CHECKING:
     from capture.issues import Report
-    from capture.stage.shoot import ShootTruth
     from capture.validate import ValidatedSession
     from capture.vault import SessionFolder
     from training.compare import QAReport
@@ -76,9 +76,13 @@ def run_demo(
         person_seed=PERSON_SEED, cameras=size.cameras, arc_deg=ARC_DEG, lights=size.lights, takes=size.takes,
         image_size=size.pixels, board_shots=size.board_shots, chart=False, ball=False,
     )  # fmt: skip
-    truth = write_shoot(folder / "card", plan)
-    step(f"shoot: {size.cameras} cameras x {size.lights} lights x {size.takes} takes simulated in {truth.folder}")
-    validated, report = ingest(truth.folder, Vault(folder / "vault"))
+    card = folder / "card"
+    truth = card.parent / f"{card.name}.truth.json"
+    if not truth.is_file():  # it is written last, so a card without it was broken off
+        shutil.rmtree(card, ignore_errors=True)
+        write_shoot(card, plan)
+    step(f"shoot: {size.cameras} cameras x {size.lights} lights x {size.takes} takes simulated in {card}")
+    validated, report = ingest(card, Vault(folder / "vault"))
     step(f"ingest: {len(validated.originals)} files, {_trouble(report)}", validated.folder.derived("ingest"))
     rig, report = calibrate(validated)
     step(f"calibrate: {rig.rig_rms_px:.2f} px RMS, {_trouble(report)}", validated.folder.derived("calibration"))
@@ -138,14 +142,14 @@ def _trouble(report: Report) -> str:
     return f"{len(report.errors)} errors, {len(report.warnings)} warnings"
 
 
-def _confirm(validated: ValidatedSession, truth: ShootTruth, to: Path) -> int:
+def _confirm(validated: ValidatedSession, truth: Path, to: Path) -> int:
     """Play the technician who looks at the numbered crops: confirm the proposals that lie on a true mark.
 
     Only here, where a person would decide, is the truth of the simulation read; no step of the path sees it.
     """
     from capture.marks import read_marks, write_marks
 
-    photos = json.loads(truth.path.read_text())["photos"]
+    photos = json.loads(truth.read_text())["photos"]
     entries = []
     proposed = read_marks(validated.folder.derived("marks") / "marks.proposed.toml")
     for entry in proposed.mark:

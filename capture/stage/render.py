@@ -158,7 +158,7 @@ def _draw(view: _View, light: StageLight, box: Box, shadow: bool, step: int) -> 
     if places is None:
         none = np.zeros(0, dtype=np.int32)
         return _Drawn(body, whole, none, none, np.zeros((0, 3), np.float32), np.zeros((0, 1), np.float32))
-    cols, rows = np.asarray(places, dtype=np.int32)[:, 0].T
+    cols, rows = np.asarray(places, dtype=np.int32).reshape(-1, 2).T
     fine = _rasterise(view, gloss, box, step, _faces_at(view, box, edge))
     height, width = whole.shape
     samples = fine.reshape(height, step, width, step, 3)[rows, :, cols].reshape(len(rows), step * step, 3)
