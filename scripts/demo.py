@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from training.compare import QAReport
 
 PERSON_SEED = 6  # below scripts.pretrain_appearance.FIRST_SEED: the embedded base has never seen her
-ARC_DEG = 150.0
+ARC_DEG = 100.0
 HELD_OUT_CAMERAS = ("cam04", "cam07")
 HELD_OUT_LIGHT = "key-right"
 _SAME_MARK_PX = 6.0
@@ -37,10 +37,10 @@ class Size:
 
     cameras: int = 12
     lights: int = 4
-    takes: int = 3
+    takes: int = 2
     pixels: int = 768
     board_shots: int = 40
-    steps: int = 650
+    steps: int = 900
 
 
 def demo(
