@@ -40,7 +40,7 @@ class Size:
     takes: int = 2
     pixels: int = 768
     board_shots: int = 40
-    steps: int = 900
+    steps: int = 960
 
 
 def demo(

@@ -13,7 +13,7 @@ from training.dataset.build import DatasetRecipe
 class TrainRecipe(Record):
     """`[train]`: how the appearance adapter is trained. The defaults suit the embedded base."""
 
-    steps: int = Field(default=900, ge=1)
+    steps: int = Field(default=960, ge=1)
     batch: int = Field(default=8, ge=1)
     rate: float = Field(default=5e-3, gt=0, description="peak learning rate of AdamW")
     warm_up: int = Field(default=30, ge=0, description="steps until the peak")
