@@ -22,7 +22,7 @@ from capture.validate import Original, ValidatedSession
 
 Bool = NDArray[np.bool_]
 
-LIGHTS = 3  # more lights hardly change her outline
+LIGHTS = 3  # enough for a vote among lights; each one costs a whole mask
 _THREADS = 2
 
 

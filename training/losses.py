@@ -53,8 +53,7 @@ def adapter_sigma(count: int, generator: torch.Generator) -> Tensor:
     """Noise levels (count,) in (0, 1] for one person's adapter, every second one above 0.65.
 
     Logit-normal levels hardly ever come near pure noise (above 0.95: one in six hundred), and there the sampler settles
-    who is in the picture. For one person that is what has to be learned: measured on the embedded base, an adapter
-    trained with logit-normal levels keeps the base's backdrops and outlines.
+    who is in the picture, which for one person is what has to be learned.
     """
     return 1 - torch.rand(count, generator=generator) ** 1.5
 

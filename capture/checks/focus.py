@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 # Blur of sigma 1 px leaves 0.40 of the measure on photographs (median of 14, at most 0.45 but for one that was soft
 # already) and 0.30 on simulated shoots, whose sharp pictures keep 0.69 or more of what camera and light let expect
-# (600 pictures, six outfits).
+# (300 pictures, six outfits).
 _SHARE_LEFT = 0.58
 
 
