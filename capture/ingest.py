@@ -23,6 +23,8 @@ from capture.measure import FRAMES_MEASURED, decode
 from capture.offload import Custody, Offload, offload
 from capture.report.session_page import write_session_page
 from capture.session import Session, Shot, read_session
+from capture.thumbnails import FOLDER as THUMBNAILS
+from capture.thumbnails import Thumbnails
 from capture.validate import (
     ARTEFACT,
     Context,
@@ -77,13 +79,14 @@ def ingest(
         done = load_validated(folder)
         facts: JsonObject = {**done.report.facts, "skipped": True}
         return done, Report(done.report.step, done.report.issues, facts)
-    looked = _decode_all(folder, shots)
-    context = Context(session, looked.originals, missing, (*faults, *looked.issues))
-    report = Report("ingest", run_checks(context, CHECKS), _facts(looked, inventory, copies))
     store.reopen(artefact_folder, ARTEFACT)
+    thumbnails = Thumbnails(artefact_folder / THUMBNAILS)
+    looked = _decode_all(folder, shots, thumbnails)
+    context = Context(session, looked.originals, missing, (*faults, *looked.issues), thumbnails)
+    report = Report("ingest", run_checks(context, CHECKS), _facts(looked, inventory, copies))
     store.write_atomic(folder.toml, (papers / "session.toml").read_bytes())
     store.write_json(artefact_folder / "report.json", report.to_json())
-    write_session_page(artefact_folder / "report.html", context, report, looked.thumbnails)
+    write_session_page(artefact_folder / "report.html", context, report)
     result: JsonObject = {
         "session": session.session.id,
         "files": [original_to_json(folder, o) for o in looked.originals],
@@ -131,11 +134,11 @@ def _shots(session: Session, inventory: Inventory, copies: Offload) -> dict[Shot
 class _Looked:
     originals: tuple[Original, ...]
     issues: tuple[Issue, ...]
-    thumbnails: dict[Shot, bytes]
 
 
-def _decode_all(folder: SessionFolder, shots: dict[Shot, Custody]) -> _Looked:
-    originals, issues, thumbnails = [], [], {}
+def _decode_all(folder: SessionFolder, shots: dict[Shot, Custody], thumbnails: Thumbnails) -> _Looked:
+    originals, issues = [], []
+    thumbnails.clear()
     for shot, record in shots.items():
         path = folder.originals / record.logical
         try:
@@ -147,7 +150,7 @@ def _decode_all(folder: SessionFolder, shots: dict[Shot, Custody]) -> _Looked:
             found = f"{type(err).__name__}: {err}"
             issues.append(issue("INTERNAL_ERROR", where=record.logical, found=found))
             continue
-        thumbnails[shot] = decoded.thumbnail
+        thumbnails.put(shot, decoded.thumbnail)
         originals.append(
             Original(
                 shot=shot,
@@ -164,7 +167,7 @@ def _decode_all(folder: SessionFolder, shots: dict[Shot, Custody]) -> _Looked:
                 numbers=decoded.numbers,
             )
         )
-    return _Looked(tuple(originals), tuple(issues), thumbnails)
+    return _Looked(tuple(originals), tuple(issues))
 
 
 def _facts(looked: _Looked, inventory: Inventory, copies: Offload) -> JsonObject:

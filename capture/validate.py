@@ -12,6 +12,7 @@ from capture import store
 from capture.errors import IncompleteInput
 from capture.issues import Issue, JsonObject, Report, issue
 from capture.session import Session, Shot, ShotKind, read_session
+from capture.thumbnails import Thumbnails
 
 if TYPE_CHECKING:
     from capture.vault import SessionFolder
@@ -55,6 +56,7 @@ class Context:
     originals: tuple[Original, ...]
     missing: tuple[Shot, ...]  # promised by session.toml, and no file is there
     faults: tuple[Issue, ...]  # found while files were located, copied and decoded
+    thumbnails: Thumbnails  # of every shot that decodes
 
 
 Check: TypeAlias = Callable[[Context], Iterable[Issue]]

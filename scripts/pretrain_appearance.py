@@ -10,6 +10,7 @@ Each stage resumes from what WORK holds. WORK is scratch; only what `export` wri
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import multiprocessing
 import time
@@ -29,6 +30,7 @@ from capture.store import write_atomic
 if TYPE_CHECKING:
     from calibration.camera import Camera
     from capture.stage.lens import StageLight
+    from capture.stage.person import Person
     from capture.stage.scene import Scene
 
 FIRST_SEED = 10_000  # people below this seed belong to demos, tests and judgements
@@ -37,6 +39,7 @@ VIEWS_PER_LIGHT = 4
 PIXELS = 80
 PATCH = 32
 MAX_MARKS = 20
+MARKS_KEPT = 0.5
 app = typer.Typer(add_completion=False, help=__doc__, no_args_is_help=True)
 
 
@@ -58,7 +61,7 @@ def _draw_person(seed: int) -> Shard:
     from training.dataset.conditions import VIEW_LIGHT_SIZE
 
     rng = np.random.default_rng(seed)
-    person = make_person(seed)
+    person = _fewer_marks(make_person(seed), rng)
     pictures = np.empty((VIEWS_PER_PERSON, PIXELS, PIXELS, 3), np.uint8)
     vectors = np.empty((VIEWS_PER_PERSON, VIEW_LIGHT_SIZE), np.float32)
     marks = np.zeros((VIEWS_PER_PERSON, MAX_MARKS, 3), np.float32)
@@ -74,6 +77,16 @@ def _draw_person(seed: int) -> Shard:
         captions.append(text)
         marks[k, : len(found)] = np.reshape(found[:MAX_MARKS], (-1, 3))
     return Shard(pictures, vectors, np.array(captions), marks)
+
+
+def _fewer_marks(person: Person, rng: np.random.Generator) -> Person:
+    """That person with each mark kept at a chance of 0 to MARKS_KEPT, the same for all of them.
+
+    The stage gives everybody many large marks, to have something to judge. A base that learned that would draw a
+    stranger's marks on everyone, and some would fall by chance where hers are; photographs of people show far fewer.
+    """
+    chance = rng.uniform(0, MARKS_KEPT)
+    return dataclasses.replace(person, marks=tuple(mark for mark in person.marks if rng.random() < chance))
 
 
 def _random_light(rng: np.random.Generator) -> StageLight:
@@ -209,12 +222,12 @@ def vae(work: Path, minutes: float = 10, batch: int = 8, rate: float = 3e-3, see
 
 
 def _patch(data: Shard, rng: np.random.Generator, *, around_mark: bool) -> NDArray[np.uint8]:
-    """A patch (32, 32, 3) on the latent grid of a random picture."""
-    index = int(rng.integers(len(data.pictures)))
-    marks = data.marks[index][data.marks[index][:, 2] > 1.5]
+    """A patch (32, 32, 3) on the latent grid of a random picture, or of one with marks around one of them."""
+    large = data.marks[..., 2] > 1.5
+    index = int(rng.choice(np.flatnonzero(large.any(axis=1)))) if around_mark else int(rng.integers(len(large)))
     left, top = rng.integers(0, PIXELS - PATCH + 1, 2)
-    if around_mark and len(marks):
-        u, v, _ = marks[rng.integers(len(marks))]
+    if around_mark:
+        u, v, _ = rng.choice(data.marks[index][large[index]])
         left, top = np.clip(np.array([u, v]) - PATCH / 2 + rng.integers(-8, 9, 2), 0, PIXELS - PATCH).astype(int)
     left, top = left - left % 4, top - top % 4
     return data.pictures[index, top : top + PATCH, left : left + PATCH]
@@ -264,15 +277,10 @@ def encode(work: Path) -> None:
 
 
 @app.command()
-def base(
-    work: Path, minutes: float = 50, batch: int = 16, rate: float = 8e-4, seed: int = 2, late: bool = False
-) -> None:
-    """Train text, view and light encoders and the transformer by flow matching; keeps an averaged copy.
-
-    With --late it goes on from what WORK holds, at noise levels that reach pure noise.
-    """
+def base(work: Path, minutes: float = 50, batch: int = 16, rate: float = 8e-4, seed: int = 2) -> None:
+    """Train text, view and light encoders and the transformer by flow matching; keeps an averaged copy."""
     import torch
-    from diffusers import AutoencoderTiny, FluxPipeline
+    from diffusers import AutoencoderTiny
     from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
     from training.bases.embedded import POOLED, TEXT_WIDTH, build_pipeline
@@ -281,14 +289,8 @@ def base(
 
     data, latents = load(work), torch.from_numpy(np.load(work / "latents.npy")).float()
     words = sorted({str(text) for text in data.captions} | {"photo of sks person"})
-    done = 0
-    if late:
-        pipe = FluxPipeline.from_pretrained(str(work / "base"), local_files_only=True)
-        encoder = ViewLightEncoder.load(work / "base" / "view_light").train().requires_grad_(True)
-        done = int(json.loads((work / "base" / "training.json").read_text())["steps"])
-    else:
-        pipe = build_pipeline(AutoencoderTiny.from_pretrained(work / "vae").eval(), words, seed)
-        encoder = ViewLightEncoder(TEXT_WIDTH, POOLED)
+    pipe = build_pipeline(AutoencoderTiny.from_pretrained(work / "vae").eval(), words, seed)
+    encoder = ViewLightEncoder(TEXT_WIDTH, POOLED)
     for part in (pipe.transformer, pipe.text_encoder, pipe.text_encoder_2):
         part.train()
     model = TrainableBase(pipe, encoder)
@@ -306,7 +308,7 @@ def base(
         for group in optimiser.param_groups:
             group["lr"] = clock.rate(rate, step)
         index = torch.from_numpy(rows)
-        loss = model.loss(latents[index], tokens.select(index), vectors[index], generator, late=late)
+        loss = model.loss(latents[index], tokens.select(index), vectors[index], generator)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -317,8 +319,8 @@ def base(
             typer.echo(f"base step {step} {clock.seconds:.0f} s loss {mean:.4f}")
         if clock.seconds - saved > 300:
             saved = clock.seconds
-            smooth.save(work / "base", {"steps": done + step, "late_steps": step if late else 0, **facts, "loss": mean})
-    smooth.save(work / "base", {"steps": done + step, "late_steps": step if late else 0, **facts, "loss": mean})
+            smooth.save(work / "base", {"steps": step, **facts, "loss": mean})
+    smooth.save(work / "base", {"steps": step, **facts, "loss": mean})
     typer.echo(f"base done: {step} steps, loss {mean:.4f}")
 
 

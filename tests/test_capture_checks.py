@@ -18,6 +18,7 @@ from capture.ingest import ingest
 from capture.issues import Report
 from capture.measure import measure
 from capture.session import read_session
+from capture.thumbnails import Thumbnails
 from capture.validate import Context, Numbers, Original, run_checks
 from capture.vault import Vault
 from capture.video import write_video
@@ -41,7 +42,7 @@ def clean(tmp_path: Path) -> Context:
         spread = tuple(dataclasses.replace(numbers, frame=n) for n in range(frames))
         path = tmp_path / f"{shot.stem}.jpg"
         originals.append(Original(shot, path, shot.stem, 1, shot.stem, 64, 64, frames, fps, numbers=spread))
-    return Context(session, tuple(originals), (), ())
+    return Context(session, tuple(originals), (), (), Thumbnails(Path("no thumbnails")))
 
 
 def change(context: Context, stem: str, **fields: object) -> Context:

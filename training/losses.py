@@ -44,16 +44,11 @@ def mark_weights(spots: Sequence[MarkSpot], *, pixels: int, stride: int, weight:
     return weights / weights.mean()
 
 
-def logit_normal_sigma(count: int, generator: torch.Generator) -> Tensor:
-    """Noise levels (count,) in (0, 1), logit-normal with mean 0 and deviation 1 (Esser et al. 2024, SD3)."""
-    return torch.sigmoid(torch.randn(count, generator=generator))
-
-
 def adapter_sigma(count: int, generator: torch.Generator) -> Tensor:
     """Noise levels (count,) in (0, 1] for one person's adapter, every second one above 0.65.
 
-    Logit-normal levels hardly ever come near pure noise (above 0.95: one in six hundred), and there the sampler settles
-    who is in the picture, which for one person is what has to be learned.
+    Logit-normal levels (Esser et al. 2024) hardly ever come near pure noise (above 0.95: one in six hundred), and there
+    the sampler settles who is in the picture, which for one person is what has to be learned.
     """
     return 1 - torch.rand(count, generator=generator) ** 1.5
 

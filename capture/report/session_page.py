@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,10 +57,10 @@ class _Cell:
     aspect: float  # width / height of the camera
 
 
-def write_session_page(path: Path, context: Context, report: Report, thumbnails: Mapping[Shot, bytes]) -> None:
-    """Write the page atomically. `thumbnails` are JPEG bytes of the shots that decode."""
+def write_session_page(path: Path, context: Context, report: Report) -> None:
+    """Write the page atomically."""
     session = context.session
-    place = _Places(context, report, thumbnails)
+    place = _Places(context, report)
     takes = [_take(take, session.cameras_of(take), session.lights_of(take), place) for take in session.take]
     body = (
         environment()
@@ -140,8 +140,8 @@ def _figures(report: Report) -> Markup:
 class _Places:
     """Cells by shot: its thumbnail, and the worst issue that names it."""
 
-    def __init__(self, context: Context, report: Report, thumbnails: Mapping[Shot, bytes]) -> None:
-        self._thumbnails = thumbnails
+    def __init__(self, context: Context, report: Report) -> None:
+        self._thumbnails = context.thumbnails
         self._aspect = {c.id: c.width / c.height for c in context.session.camera}
         self._worst: dict[str, Issue] = {}
         for item in sorted(report.issues, key=lambda i: i.severity is not Severity.ERROR):
@@ -155,7 +155,7 @@ class _Places:
         note = _SHORT.get(trouble.code, trouble.code.lower()) if trouble else ""
         if shot in self._thumbnails:
             state = trouble.severity.value if trouble else ""
-            return _Cell(shot.stem, label, state, note, picture(self._thumbnails[shot], alt=shot.stem), aspect)
+            return _Cell(shot.stem, label, state, note, picture(self._thumbnails.jpeg(shot), alt=shot.stem), aspect)
         return _Cell(shot.stem, label, "none", (note or "missing").upper(), "", aspect)
 
 

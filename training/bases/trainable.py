@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from capture.issues import JsonObject
 from training.bases.flux import flux_velocity
 from training.bases.view_light import ViewLightEncoder
-from training.losses import adapter_sigma, flow_matching_loss, logit_normal_sigma
+from training.losses import adapter_sigma, flow_matching_loss
 
 
 @dataclass(frozen=True)
@@ -48,18 +48,17 @@ class TrainableBase(nn.Module):
         ]
         return Tokens(rows[0].input_ids, rows[1].input_ids)
 
-    def loss(
-        self, latents: Tensor, tokens: Tokens, vectors: Tensor, generator: torch.Generator, *, late: bool
-    ) -> Tensor:
+    def loss(self, latents: Tensor, tokens: Tokens, vectors: Tensor, generator: torch.Generator) -> Tensor:
         """Flow-matching loss of a batch of latents (B, C, h, w), captions and conditioning vectors (B, V).
 
-        `late` takes the noise levels of an adapter's training, which reach pure noise.
+        The noise levels are those of an adapter's training: a base of one framing has no layout to learn at the usual
+        ones, and hardly ever sees the pure noise from which the sampler starts.
         """
         extra, addition = self.view_light(vectors)
         sequence = torch.cat([self.text_encoder_2(tokens.t5)[0], extra], dim=1)
         pooled = self.text_encoder(tokens.clip).pooler_output + addition
         noise = torch.randn(latents.shape, generator=generator)
-        sigma = (adapter_sigma if late else logit_normal_sigma)(len(latents), generator)
+        sigma = adapter_sigma(len(latents), generator)
         weights = torch.ones(len(latents), *latents.shape[2:])
 
         def predict(noisy: Tensor, level: Tensor) -> Tensor:
