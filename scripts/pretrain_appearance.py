@@ -296,6 +296,7 @@ def base(work: Path, minutes: float = 50, batch: int = 16, rate: float = 8e-4, s
     model = TrainableBase(pipe, encoder)
     averaged = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(0.998))
     smooth = cast(TrainableBase, averaged.module)
+    pipe.transformer.compile(dynamic=False)  # after the copy, which stays plain; a fifth less processor time a step
     optimiser = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.01, betas=(0.9, 0.99), fused=True)
     tokens = model.tokenise([str(text) for text in data.captions])
     vectors = torch.from_numpy(data.vectors)

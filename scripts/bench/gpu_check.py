@@ -8,13 +8,12 @@ Writes `gpu_check.json` with machine, versions and command; ends with exit code 
 from __future__ import annotations
 
 import argparse
-import importlib.metadata
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-from capture.store import write_json
+from scripts.bench.record import record
 from scripts.demo import Size, run_demo
 
 PACKAGES = ("torch", "diffusers", "peft", "accelerate", "transformers", "numpy", "opencv-python-headless")
@@ -35,27 +34,20 @@ def main(argv: list[str] | None = None) -> int:
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         _, _, report = run_demo(Path(folder), size=Size(steps=options.steps), ablate=True, say=lines.append)
-    write_json(
+    record(
         options.out / "gpu_check.json",
-        {
-            "machine": torch.cuda.get_device_name(),
-            "versions": {name: _version(name) for name in PACKAGES},
-            "command": f"python -m scripts.bench.gpu_check --steps {options.steps}",
+        command=f"python -m scripts.bench.gpu_check --steps {options.steps}",
+        packages=PACKAGES,
+        figures={
             "seconds": round(time.monotonic() - began, 1),
             "peak_gib": round(torch.cuda.max_memory_allocated() / 2**30, 2),
             "steps": list(lines),
             "report": report.to_json(),
         },
+        machine=torch.cuda.get_device_name(),
     )
     print("\n".join(lines))
     return 0
-
-
-def _version(package: str) -> str:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return ""
 
 
 if __name__ == "__main__":

@@ -8,8 +8,6 @@ Prints the median per number of samples; with `--out` also writes `stage_view.js
 from __future__ import annotations
 
 import argparse
-import importlib.metadata
-import platform
 import statistics
 import sys
 import time
@@ -20,7 +18,7 @@ from capture.stage.person import make_person
 from capture.stage.render import render
 from capture.stage.rig import make_lights, make_rig
 from capture.stage.scene import Limb, Scene, Stance
-from capture.store import write_json
+from scripts.bench.record import record
 
 SIZE = 1024
 PACKAGES = ("numpy", "opencv-python", "opencv-python-headless")
@@ -62,36 +60,13 @@ def main(argv: list[str] | None = None) -> int:
         print(f"supersample {supersample}: {median} ms CPU per {SIZE} px view, median of {len(spent)}")
         results[f"supersample_{supersample}"] = {"median_ms": median, "max_ms": round(max(spent), 1), "n": len(spent)}
     if options.out is not None:
-        versions: JsonObject = {name: _version(name) for name in PACKAGES}
-        versions["python"] = platform.python_version()
-        write_json(
+        record(
             options.out / "stage_view.json",
-            {
-                "machine": machine(),
-                "versions": versions,
-                "command": f"python -m scripts.bench.stage_view --views {options.views}",
-                "measured": "processor time of all threads",
-                "results": results,
-            },
+            command=f"python -m scripts.bench.stage_view --views {options.views}",
+            packages=PACKAGES,
+            figures={"measured": "processor time of all threads", "results": results},
         )
     return 0
-
-
-def machine() -> str:
-    """The processor's model as Linux names it, else as Python does."""
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        for line in info.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor()
-
-
-def _version(package: str) -> str:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return ""
 
 
 if __name__ == "__main__":
