@@ -1,7 +1,7 @@
 """Train the embedded appearance base on simulated people, none of whom is ever used for a demo or a judgement.
 
     python -m scripts.pretrain_appearance draw WORK --people 1500      pictures, captions and views of new people
-    python -m scripts.pretrain_appearance vae WORK --minutes 15        the autoencoder
+    python -m scripts.pretrain_appearance vae WORK                     the autoencoder, and every picture through it
     python -m scripts.pretrain_appearance base WORK --minutes 50       text, view and light encoders, transformer
     python -m scripts.pretrain_appearance export WORK                  half-precision pipeline folder with its card
 
@@ -37,7 +37,7 @@ FIRST_SEED = 10_000  # people below this seed belong to demos, tests and judgeme
 VIEWS_PER_PERSON = 16
 VIEWS_PER_LIGHT = 4
 PIXELS = 80
-PATCH = 32
+VAE_PICTURES = 2000
 MAX_MARKS = 20
 MARKS_KEPT = 0.5
 app = typer.Typer(add_completion=False, help=__doc__, no_args_is_help=True)
@@ -190,47 +190,26 @@ def _batches(count: int, size: int, seed: int) -> Iterator[NDArray[np.int64]]:
 
 
 @app.command()
-def vae(work: Path, minutes: float = 10, batch: int = 8, rate: float = 3e-3, seed: int = 1) -> None:
-    """Train the autoencoder on small patches, every other one around a mark: error of pixels and of gradients."""
+def vae(work: Path) -> None:
+    """Build the autoencoder from the pictures and turn every one of them into latents."""
     import torch
 
-    from training.bases.embedded import build_vae
+    from training.bases.patch_vae import build_vae
 
-    data, rng = load(work), np.random.default_rng(seed)
-    model = build_vae(seed)
-    optimiser = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.0, betas=(0.9, 0.98), fused=True)
-    clock, mean, step = Clock(minutes), 100.0, 0
-    while not clock.over:
-        for group in optimiser.param_groups:
-            group["lr"] = clock.rate(rate, step, warm_up=30)
-        patches = np.stack([_patch(data, rng, around_mark=k % 2 == 1) for k in range(batch)])
-        pictures = torch.from_numpy(patches).permute(0, 3, 1, 2).float() / 127.5 - 1
-        code = model.encode(pictures).latents
-        # A small fixed noise smooths the latent space without drowning the first steps.
-        error = model.decode(code + 0.03 * torch.randn_like(code)).sample - pictures
-        across, down = error[..., 1:] - error[..., :-1], error[..., 1:, :] - error[..., :-1, :]
-        loss = error.abs().mean() + 0.5 * (across.abs().mean() + down.abs().mean()) + 1e-4 * code.square().mean()
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimiser.step()
-        mean, step = mean + 0.03 * (error.abs().mean().item() * 127.5 - mean), step + 1
-        if step % 200 == 0:
-            typer.echo(f"vae step {step} {clock.seconds:.0f} s error {mean:.2f}/255")
-    model.eval().save_pretrained(work / "vae")
-    write_atomic(work / "vae.json", json.dumps({"steps": step, "minutes": minutes, "batch": batch, "seed": seed}))
-
-
-def _patch(data: Shard, rng: np.random.Generator, *, around_mark: bool) -> NDArray[np.uint8]:
-    """A patch (32, 32, 3) on the latent grid of a random picture, or of one with marks around one of them."""
-    large = data.marks[..., 2] > 1.5
-    index = int(rng.choice(np.flatnonzero(large.any(axis=1)))) if around_mark else int(rng.integers(len(large)))
-    left, top = rng.integers(0, PIXELS - PATCH + 1, 2)
-    if around_mark:
-        u, v, _ = rng.choice(data.marks[index][large[index]])
-        left, top = np.clip(np.array([u, v]) - PATCH / 2 + rng.integers(-8, 9, 2), 0, PIXELS - PATCH).astype(int)
-    left, top = left - left % 4, top - top % 4
-    return data.pictures[index, top : top + PATCH, left : left + PATCH]
+    data = load(work)
+    model = build_vae(data.pictures[:: max(1, len(data.pictures) // VAE_PICTURES)])
+    parts, error = [], 0.0
+    with torch.no_grad():
+        for i in range(0, len(data.pictures), 64):
+            pictures = torch.from_numpy(data.pictures[i : i + 64]).permute(0, 3, 1, 2).float() / 127.5 - 1
+            code = model.encode(pictures).latent
+            error += float((model.decode(code).sample - pictures).abs().mean() * 127.5) * len(pictures)
+            parts.append((code * model.config.scaling_factor).half())
+    model.save_pretrained(work / "vae")
+    np.save(work / "latents.npy", torch.cat(parts).numpy())
+    facts: JsonObject = {"pictures": VAE_PICTURES, "mean_error_of_255": round(error / len(data.pictures), 2)}
+    write_atomic(work / "vae.json", json.dumps(facts))
+    typer.echo(f"{len(data.pictures)} latents, mean error {facts['mean_error_of_255']} of 255")
 
 
 class Clock:
@@ -256,31 +235,13 @@ class Clock:
 
 
 @app.command()
-def encode(work: Path) -> None:
-    """Turn every picture into latents once, and give the autoencoder its scale and shift."""
-    import torch
-    from diffusers import AutoencoderTiny
-
-    data = load(work)
-    model = AutoencoderTiny.from_pretrained(work / "vae").eval()
-    with torch.no_grad():
-        parts = []
-        for i in range(0, len(data.pictures), 64):
-            pictures = torch.from_numpy(data.pictures[i : i + 64]).permute(0, 3, 1, 2).float() / 127.5 - 1
-            parts.append(model.encode(pictures).latents)
-        latents = torch.cat(parts)
-    shift, scale = float(latents.mean()), 1 / float(latents.std())
-    model.register_to_config(scaling_factor=scale, shift_factor=shift)
-    model.save_pretrained(work / "vae")
-    np.save(work / "latents.npy", ((latents - shift) * scale).half().numpy())
-    typer.echo(f"{len(latents)} latents, scale {scale:.3f}, shift {shift:.3f}")
-
-
-@app.command()
 def base(work: Path, minutes: float = 50, batch: int = 16, rate: float = 8e-4, seed: int = 2) -> None:
-    """Train text, view and light encoders and the transformer by flow matching; keeps an averaged copy."""
+    """Train text, view and light encoders and the transformer by flow matching; keeps an averaged copy.
+
+    Goes on from the averaged copy that WORK holds, with a learning rate that rises and falls anew.
+    """
     import torch
-    from diffusers import AutoencoderTiny
+    from diffusers import AutoencoderDC, FluxPipeline
     from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
     from training.bases.embedded import POOLED, TEXT_WIDTH, build_pipeline
@@ -289,8 +250,15 @@ def base(work: Path, minutes: float = 50, batch: int = 16, rate: float = 8e-4, s
 
     data, latents = load(work), torch.from_numpy(np.load(work / "latents.npy")).float()
     words = sorted({str(text) for text in data.captions} | {"photo of sks person"})
-    pipe = build_pipeline(AutoencoderTiny.from_pretrained(work / "vae").eval(), words, seed)
-    encoder = ViewLightEncoder(TEXT_WIDTH, POOLED)
+    done = 0
+    if (work / "base" / "training.json").is_file():
+        done = int(json.loads((work / "base" / "training.json").read_text())["steps"])
+        pipe = FluxPipeline.from_pretrained(str(work / "base"), local_files_only=True)
+        encoder = ViewLightEncoder.load(work / "base" / "view_light").train().requires_grad_(True)
+    else:
+        pipe = build_pipeline(AutoencoderDC.from_pretrained(work / "vae").eval(), words, seed)
+        encoder = ViewLightEncoder(TEXT_WIDTH, POOLED)
+    seed += done  # a resumed run must not see the same order and noise again
     for part in (pipe.transformer, pipe.text_encoder, pipe.text_encoder_2):
         part.train()
     model = TrainableBase(pipe, encoder)
@@ -301,7 +269,7 @@ def base(work: Path, minutes: float = 50, batch: int = 16, rate: float = 8e-4, s
     tokens = model.tokenise([str(text) for text in data.captions])
     vectors = torch.from_numpy(data.vectors)
     facts: JsonObject = {"batch": batch, "seed": seed}
-    clock, generator, mean = Clock(minutes), torch.Generator().manual_seed(seed), 1.0
+    clock, generator, mean = Clock(minutes), torch.Generator().manual_seed(seed), 0.0
     saved = 0.0
     for step, rows in enumerate(_batches(len(latents), batch, seed)):
         if clock.over:
@@ -315,13 +283,13 @@ def base(work: Path, minutes: float = 50, batch: int = 16, rate: float = 8e-4, s
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
         averaged.update_parameters(model)
-        mean += 0.02 * (loss.item() - mean)
+        mean += max(0.02, 1 / (step + 1)) * (loss.item() - mean)
         if step % 100 == 0:
             typer.echo(f"base step {step} {clock.seconds:.0f} s loss {mean:.4f}")
         if clock.seconds - saved > 300:
             saved = clock.seconds
-            smooth.save(work / "base", {"steps": step, **facts, "loss": mean})
-    smooth.save(work / "base", {"steps": step, **facts, "loss": mean})
+            smooth.save(work / "base", {"steps": done + step, **facts, "loss": mean})
+    smooth.save(work / "base", {"steps": done + step, **facts, "loss": mean})
     typer.echo(f"base done: {step} steps, loss {mean:.4f}")
 
 
@@ -345,7 +313,7 @@ def export(work: Path, to: Path) -> None:
     }
     for part in ("config.json", "model.safetensors"):
         write_atomic(to / "view_light" / part, (work / "base" / "view_light" / part).read_bytes())
-    card = {"pixels": PIXELS, "steps": 16, "licence": "same as this repository", "training": facts}
+    card = {"pixels": PIXELS, "steps": 8, "licence": "same as this repository", "training": facts}
     write_atomic(to / "likeness.json", json.dumps(card, indent=1) + "\n")
     size = sum(path.stat().st_size for path in to.rglob("*") if path.is_file())
     typer.echo(f"{to}: {size / 1e6:.1f} MB")

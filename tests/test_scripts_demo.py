@@ -25,11 +25,10 @@ def test_the_twin_keeps_her_marks_and_the_controls_do_not(tmp_path: Path) -> Non
     assert twin is not None
     assert base is not None
     assert unweighted is not None
-    # Below what was measured (0.69, 0.42, 0.16) by about one interval of 64 sightings: what must never be lost again.
-    # The agreed limit of 0.70 is the report's own verdict.
-    assert twin >= 0.55
-    assert unweighted < twin - 0.10
-    assert base < twin - 0.30
+    # Measured: 0.75, 0.34 and 0.08.
+    assert twin >= 0.70
+    assert unweighted < twin - 0.20
+    assert base <= 0.10
     assert qa.passed == (twin >= qa.thresholds.kept_share)
     assert report.ok == qa.passed
     assert page.stat().st_size > 100_000

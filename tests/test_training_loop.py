@@ -33,13 +33,15 @@ LIGHT = Lighting(30, 30, (1, 1, 1), 0.7, 0.2)
 @pytest.fixture(scope="session")
 def base_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A pipeline folder of the embedded architecture with random weights."""
-    from training.bases.embedded import POOLED, TEXT_WIDTH, build_pipeline, build_vae
+    from training.bases.embedded import POOLED, TEXT_WIDTH, build_pipeline
+    from training.bases.patch_vae import build_vae
     from training.bases.view_light import ViewLightEncoder
 
     folder = tmp_path_factory.mktemp("base")
     words = [caption(View(0, 0, 2), LIGHT, trigger="sks", framing=BUST.name, outfit="red", backdrop="grey")]
     torch.manual_seed(0)
-    build_pipeline(build_vae(0), words, 0).save_pretrained(folder, safe_serialization=True)
+    pictures = np.random.default_rng(0).integers(0, 255, (4, 80, 80, 3), dtype=np.uint8)
+    build_pipeline(build_vae(pictures), words, 0).save_pretrained(folder, safe_serialization=True)
     ViewLightEncoder(TEXT_WIDTH, POOLED).save(folder / "view_light")
     store.write_json(folder / "likeness.json", {"pixels": 80, "steps": 2, "licence": "none"})
     return folder

@@ -10,31 +10,18 @@ import json
 import string
 
 import torch
-from diffusers import AutoencoderTiny, FlowMatchEulerDiscreteScheduler, FluxPipeline, FluxTransformer2DModel
+from diffusers import AutoencoderDC, FlowMatchEulerDiscreteScheduler, FluxPipeline, FluxTransformer2DModel
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer, T5Config, T5EncoderModel, T5TokenizerFast
 
-LATENT_CHANNELS = 8
+from training.bases.patch_vae import LATENT_CHANNELS
+
 WIDTH, HEADS = 160, 5
 TEXT_WIDTH, POOLED = 96, 64
 TEXT_TOKENS = 24
 
 
-def build_vae(seed: int) -> AutoencoderTiny:
-    """Untrained autoencoder, 4 pixels to a latent cell of 8 channels; no normalisation, so absolute colour stays."""
-    torch.manual_seed(seed)
-    return AutoencoderTiny(
-        encoder_block_out_channels=(32, 32, 32),
-        decoder_block_out_channels=(32, 32, 32),
-        num_encoder_blocks=(0, 1, 2),
-        num_decoder_blocks=(2, 2, 1),
-        latent_channels=LATENT_CHANNELS,
-        scaling_factor=1.0,
-        shift_factor=0.0,
-    )
-
-
-def build_pipeline(vae: AutoencoderTiny, captions: list[str], seed: int) -> FluxPipeline:
+def build_pipeline(vae: AutoencoderDC, captions: list[str], seed: int) -> FluxPipeline:
     """A pipeline of untrained parts around a VAE; its word pieces are learned from the captions."""
     torch.manual_seed(seed)
     clip_tokens, t5_tokens = _clip_tokenizer(captions), _t5_tokenizer(captions)

@@ -66,7 +66,7 @@ class FluxBase:
         vae = self.pipe.vae
         encoded = vae.encode(pictures.to(self.device))
         # A variational autoencoder gives a distribution, the embedded one plain latents.
-        mean: Tensor = encoded.latent_dist.mode() if hasattr(encoded, "latent_dist") else encoded.latents
+        mean: Tensor = encoded.latent_dist.mode() if hasattr(encoded, "latent_dist") else encoded.latent
         return (mean - vae.config.shift_factor) * vae.config.scaling_factor
 
     @torch.no_grad()
