@@ -32,4 +32,5 @@ $(BIN)/python:
 	bash scripts/system_libraries.sh
 	$(PIP) "$$(grep '^torch==' constraints.txt)"
 	$(PIP) -e '.[all]'
+	$(PIP) --no-deps "$$(grep '^ascmhl==' constraints.txt)"
 	@touch $@

@@ -29,6 +29,9 @@ width = 6000
 height = 4000
 model = ""
 serial = ""
+# azimuth_deg = 0.0          # roughly where it stands, seen from above; a plan by angles needs it
+# elevation_deg = 10.0       # roughly, above her chest
+# framing = ["face", "bust"] # what of her it shows large enough; a plan by regions needs it
 
 # One for each state of the lights. The direction is where the light comes from, seen from above,
 # counter-clockwise from world x; a person who faces 0 looks along x and has her left hand toward +90.
@@ -61,6 +64,25 @@ cameras = []                 # empty: all cameras of the session
 # backdrop = ""
 # cameras = []
 # board = false              # true: the calibration board is in the picture
+
+# One for each view of her that must come home, under each of its lights; without any, the grid above is the plan.
+# The reshoot list is ordered by it.
+# [[plan]]
+# region = "face"            # face, bust, full, hands, arms, legs, feet or back
+# azimuth_deg = [-45, 45]    # side of her: 0 her front, 90 her left, 180 her back
+# elevation_deg = [-10, 30]  # from below, from above
+# lights = []                # empty: all
+# cameras = []               # empty: those whose framing has the region
+# motion = ""                # id or action of a clip; empty: stills
+# frames = 1                 # usable files that it takes under each light
+# weight = 1.0
+
+# Issues that this shoot accepts; they stay listed with the reason. Files: .likenessignore, in the syntax of .gitignore.
+# [[ignore]]
+# code = "EXPOSURE_CLIPPED"  # as the report has it
+# where = "stills/take1/*/cam01"  # places, as a line of .gitignore
+# reason = "white studio cove"
+# severity = "ignored"       # or "warning", or "error"
 
 [calibration]
 plates = true                # plates/<camera>.jpg, the empty studio

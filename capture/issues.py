@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
 
-REPORT_SCHEMA = 1
+REPORT_SCHEMA = 2  # written down in report/report.schema.json
 
 Scalar: TypeAlias = str | int | float | bool | None
 JsonValue: TypeAlias = "Scalar | list[JsonValue] | dict[str, JsonValue]"
@@ -24,6 +24,7 @@ class Severity(StrEnum):
 
     ERROR = "error"
     WARNING = "warning"
+    IGNORED = "ignored"  # set aside by a rule of the shoot: listed with the reason, and counted nowhere
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ CATALOGUE: dict[str, Entry] = {
     ),
     # files
     "FILE_MISSING": Entry(
-        _E, "A file that the session names is not there.", "Copy it from the card again, or reshoot it."
+        _E, "A file that the session or its manifest names is not there.", "Copy it from the card again, or reshoot it."
     ),
     "FILE_UNEXPECTED": Entry(
         _W, "A file lies in the session that session.toml does not name.", "Name it there, or take it out."
@@ -59,14 +60,47 @@ CATALOGUE: dict[str, Entry] = {
         _E, "A file is damaged inside.", "Copy it from the card again; if the card is bad, reshoot it."
     ),
     "FILE_FORMAT": Entry(_E, "A file is of a kind that is not read here.", "Export it as JPEG, PNG, TIFF, MP4 or MOV."),
+    "FILE_IGNORED": Entry(
+        Severity.IGNORED, "A file is passed over by .likenessignore.", "If it is needed, take its line out of there."
+    ),
+    "FILE_TOO_LARGE": Entry(
+        _E, "A picture is larger than is read here.", "Export it smaller; if no camera of yours made it, ask who did."
+    ),
+    "DECODER_STOPPED": Entry(
+        _E,
+        "The decoder of a file was ended by the system or did not come to an end.",
+        "Close other programs and ingest again; if it repeats, copy the file again or reshoot it.",
+    ),
     "PATH_ESCAPES": Entry(
         _E, "A path leaves the folder it must stay in.", "Give a path inside the shoot's own folder."
     ),
-    "COPY_FAILED": Entry(
-        _E, "A file could not be written into the vault.", "Check space and rights of its disk; ingest again."
+    "COPY_FAILED": Entry(_E, "A file could not be written to a disk.", "Check rights and format of it; ingest again."),
+    "DISK_FULL": Entry(
+        _E, "A disk has no room left.", "Make room on it and ingest again; what it holds is not copied again."
+    ),
+    "READ_FAILED": Entry(
+        _E, "A file of the card cannot be read.", "Try another reader and ingest again; if it repeats, reshoot."
+    ),
+    "CARD_GONE": Entry(
+        _E, "A card was pulled while it was copied.", "Put it in again and ingest again; what was copied stays."
+    ),
+    "SOURCE_CHANGED": Entry(
+        _E, "A file changed while it was copied.", "Let the camera or program finish, then ingest again."
+    ),
+    "NAME_CASE_COLLISION": Entry(
+        _E,
+        "Two names differ only in capital letters; the second file is kept under card/ with a number.",
+        "Rename one of the two, or its id in session.toml, and ingest again.",
+    ),
+    "NAME_NORMALISATION_COLLISION": Entry(
+        _E,
+        "Two names differ only in how an accent is written; the second file is kept under card/ with a number.",
+        "Rename one of the two and ingest again.",
     ),
     "HASH_MISMATCH": Entry(
-        _E, "A copied file differs from its source.", "Copy again; if it repeats, change the cable or the disk."
+        _E,
+        "A file differs from its source or from the hash that was recorded of it.",
+        "Copy it again from the source or the backup; if it repeats, change the cable or the disk.",
     ),
     "ORIGINAL_KEPT": Entry(
         _E,
@@ -76,6 +110,38 @@ CATALOGUE: dict[str, Entry] = {
     "ORIGINAL_CHANGED": Entry(
         _E, "An original differs from the digest taken at ingest.", "Restore it from the card or the backup."
     ),
+    # manifests and bags
+    "MANIFEST_MISSING": Entry(
+        _E, "The folder has no ASC MHL history.", "If it had one, get it from the backup; else `twin manifest seal`."
+    ),
+    "MANIFEST_CHAIN_MISSING": Entry(
+        _E, "A history has no chain file, so nothing vouches for its manifests.", "Restore it from the backup."
+    ),
+    "MANIFEST_GENERATION_MISSING": Entry(
+        _E, "A generation of the history is gone.", "Restore the whole ascmhl folder from the backup; ask who had it."
+    ),
+    "MANIFEST_ALTERED": Entry(
+        _E, "A manifest was changed after it was sealed.", "Restore it from the backup; trust no hash of it until then."
+    ),
+    "MANIFEST_UNLISTED": Entry(
+        _E, "A manifest lies in the history that the chain does not list.", "Ingest or seal again; else take it out."
+    ),
+    "MANIFEST_INVALID": Entry(
+        _E, "A manifest or a chain does not follow the format.", "Get it from its maker or the backup once more."
+    ),
+    "MANIFEST_HASH_REPLACED": Entry(
+        _E,
+        "A later generation gives a file a hash that the earlier ones do not bear out.",
+        "Compare the file with the card or the backup; trust the first hash.",
+    ),
+    "FILE_RENAMED": Entry(
+        _E, "A file lies under another name than its history records.", "Give it its name back, or seal the folder."
+    ),
+    "FILE_UNSEALED": Entry(
+        _E, "A file lies in a sealed folder that its history does not record.", "Seal the folder, or take it out."
+    ),
+    "BAG_INVALID": Entry(_E, "A bag does not follow BagIt.", "Ask its maker for a correct one; do not repair it."),
+    "BAG_UNUSUAL": Entry(_W, "A bag is valid, yet other tools may stumble over it.", "Have it made anew if you can."),
     # grid
     "GRID_FRAME_MISSING": Entry(
         _E, "A still of the grid cameras x lights x takes is missing.", "Reshoot this light and take."
@@ -87,9 +153,38 @@ CATALOGUE: dict[str, Entry] = {
         _E, "Two stills of the grid are the same picture.", "One was stored twice: find or reshoot the lost one."
     ),
     "CAMERA_SETTINGS_DIFFER": Entry(
-        _E, "A picture does not have the size of its camera.", "Set the camera back and reshoot these frames."
+        _E,
+        "A file has another size or setting than its camera has elsewhere.",
+        "Set the camera back and reshoot these frames.",
+    ),
+    "CAMERA_SERIAL_DIFFERS": Entry(
+        _W,
+        "A picture was taken by a body of another serial number.",
+        "Correct session.toml, or find out which body shot it: its lens needs its own calibration.",
+    ),
+    "CLOCK_SKEW": Entry(
+        _W,
+        "The clock of a camera differs from the others.",
+        "Set the clocks of all cameras together; no file needs to be shot again.",
+    ),
+    # what files say beyond the picture
+    "PRIVACY_GPS": Entry(
+        _W, "Files say where they were taken.", "Switch the position off in the camera; hand out exports only."
+    ),
+    "PRIVACY_NAME": Entry(
+        _W, "Files carry the name of a person or firm.", "Clear owner and author in the camera; hand out exports only."
+    ),
+    "PRIVACY_THUMBNAIL": Entry(
+        _W,
+        "Files carry a small picture that a later crop or retouch does not change.",
+        "Hand out exports only, never the originals.",
     ),
     # pixels
+    "NOISE_HIGH": Entry(
+        _W,
+        "A picture has more grain than its camera and light let expect.",
+        "Lower the sensitivity, add light, then reshoot.",
+    ),
     "EXPOSURE_CLIPPED": Entry(
         _W, "A large part of the picture is blown out.", "Lower the light or close the aperture, then reshoot."
     ),
@@ -101,6 +196,56 @@ CATALOGUE: dict[str, Entry] = {
     ),
     "CLIP_FRAMES_DIFFER": Entry(
         _W, "The cameras of one clip hold different numbers of frames.", "Check for dropped frames; re-sync."
+    ),
+    # plan
+    "COVERAGE_GAP": Entry(
+        _W, "A view that the plan asks for has too few usable frames.", "Shoot what the list on top of the page names."
+    ),
+    # time
+    "CAMERA_LATE": Entry(
+        _W,
+        "A camera of a clip began a frame or more before or after the others.",
+        "Check its trigger and shoot again, or go on: its offset is in the report.",
+    ),
+    "SYNC_UNRESOLVED": Entry(
+        _W,
+        "Nothing tells when the cameras of a clip began.",
+        "Fire a flash or clap while all record, then shoot again.",
+    ),
+    "SYNC_DRIFT": Entry(
+        _W,
+        "The clock of a camera runs apart from the others.",
+        "Lock the cameras to one clock, or shoot shorter clips.",
+    ),
+    "FRAME_DROPPED": Entry(
+        _W, "Frames of a clip never reached the file.", "Use a faster card or a lower rate, then shoot it again."
+    ),
+    "FRAME_FROZEN": Entry(
+        _W, "Frames of a clip are the one before once more.", "Check cable and recorder, then shoot it again."
+    ),
+    # what the pictures show
+    "LIGHT_MISMATCH": Entry(
+        _E, "A still shows another light than its name says.", "Reshoot this light, or correct the names of the two."
+    ),
+    "CAMERA_SWAPPED": Entry(
+        _E,
+        "Pictures lie under the name of another camera.",
+        "Exchange the names, in [sources] or on the cameras; nothing need be shot again.",
+    ),
+    "CAMERA_MOVED": Entry(
+        _W,
+        "A camera does not stand where it stood for its empty plate.",
+        "Fix it, then shoot its plate and the calibration board again before she goes on.",
+    ),
+    "PHOTO_MIRRORED": Entry(
+        _E, "Pictures are mirrored left to right.", "Switch mirroring off in the camera or its program; export again."
+    ),
+    "SUBJECT_EXTRA": Entry(
+        _W, "Somebody or something else is in the picture under one light.", "Clear the set and reshoot this light."
+    ),
+    "SUBJECT_MISSING": Entry(_E, "She is not in the picture.", "Reshoot this light with her on her mark."),
+    "PIXELS_TOO_FEW": Entry(
+        _W, "A camera has fewer pixels on her skin than the shot plan demands.", "Move it nearer or zoom in; reshoot."
     ),
     # calibration
     "BOARD_NOT_FOUND": Entry(
@@ -167,6 +312,7 @@ class Issue:
     found: str
     reason: str
     remedy: str
+    rule: str = ""  # the rule of the shoot that gave it another severity than the catalogue, and its reason
 
 
 def issue(code: str, *, where: str, expected: str = "", found: str = "") -> Issue:
@@ -196,6 +342,11 @@ class Report:
         return tuple(i for i in self.issues if i.severity is Severity.WARNING)
 
     @property
+    def ignored(self) -> tuple[Issue, ...]:
+        """Issues that a rule of the shoot set aside."""
+        return tuple(i for i in self.issues if i.severity is Severity.IGNORED)
+
+    @property
     def ok(self) -> bool:
         """True when nothing blocks."""
         return not self.errors
@@ -205,12 +356,16 @@ class Report:
         return Report(self.step, (*self.issues, *more), self.facts)
 
     def grouped(self) -> list[tuple[str, tuple[Issue, ...]]]:
-        """Issues by code, errors first, the most frequent first: the order in which a page shows them."""
-        by_code: dict[str, list[Issue]] = {}
+        """Issues by code, errors first, the most frequent first: the order in which a page shows them.
+
+        Ignored ones come last. A code whose severity a rule changed in places has a group of each severity.
+        """
+        groups: dict[tuple[str, Severity], list[Issue]] = {}
         for item in self.issues:
-            by_code.setdefault(item.code, []).append(item)
-        order = sorted(by_code, key=lambda c: (CATALOGUE[c].severity is not Severity.ERROR, -len(by_code[c]), c))
-        return [(code, tuple(by_code[code])) for code in order]
+            groups.setdefault((item.code, item.severity), []).append(item)
+        weight = list(Severity)
+        order = sorted(groups, key=lambda key: (weight.index(key[1]), -len(groups[key]), key[0]))
+        return [(code, tuple(groups[code, severity])) for code, severity in order]
 
     def to_json(self) -> JsonObject:
         """The report as JSON values; `Report.from_json` reads it back."""
@@ -224,9 +379,9 @@ class Report:
 
     @staticmethod
     def from_json(text: str) -> Report:
-        """Read a report that `to_json` wrote. Raises ValueError for another schema."""
+        """Read a report that `to_json` wrote, of schema 1 too. Raises ValueError for another schema."""
         data = json.loads(text)
-        if data.get("schema") != REPORT_SCHEMA:
+        if data.get("schema") not in (1, REPORT_SCHEMA):  # 1 had no rules and nothing ignored
             raise ValueError(f"report schema is {data.get('schema')!r}, this code reads {REPORT_SCHEMA}")
         issues = tuple(Issue(**{**i, "severity": Severity(i["severity"])}) for i in data["issues"])
         return Report(data["step"], issues, data["facts"])

@@ -6,20 +6,25 @@ Every file ends in exactly one place: it is a shot, or an issue says why it is n
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import stat
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
-from capture import images, video
+from capture import images, raw, video
 from capture.issues import Issue, issue
 from capture.session import Session, Shot, ShotKind
 from capture.store import inside, safe_name
 
+if TYPE_CHECKING:
+    from capture.ignore import FileRules
+
 LAYOUT_FOLDERS = ("stills", "clips", "calibration", "plates")
 _MEDIA = (*images.EXTENSIONS, *video.EXTENSIONS)
 # Kinds a studio is likely to bring along; named as an unread kind where a shot is expected, and never ignored.
-_OTHER_MEDIA = (".heic", ".heif", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".dng", ".r3d", ".braw", ".mxf", ".gif")
-_NOT_MEDIA = ("session.toml", "consent.toml", "marks.toml", "Thumbs.db")
+_OTHER_MEDIA = (".r3d", ".braw", ".mxf", ".ari", ".crm", ".gif", ".webp", ".psd", ".eip")
+_NOT_MEDIA = ("session.toml", "consent.toml", "marks.toml", "timestamps.csv", "Thumbs.db")
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,7 @@ class Inventory:
     missing: tuple[Shot, ...]
     issues: tuple[Issue, ...]
     left: tuple[str, ...]  # media files of the card that are no shot of this session
+    passed_over: tuple[str, ...] = ()  # files that .likenessignore names; an issue of its own says so of each
 
 
 def shot_at(session: Session, stem: str) -> Shot | None:
@@ -61,9 +67,13 @@ def shot_at(session: Session, stem: str) -> Shot | None:
     if shot is None or camera not in {c.id for c in session.camera}:
         return None
     if kind is ShotKind.STILL:
-        return shot if shot in set(session.stills()) else None
+        take = next((t for t in session.take if t.id == shot.group), None)
+        if take is None or shot.light not in session.lights_of(take):
+            return None
+        return shot if camera in session.cameras_of(take) else None
     if kind is ShotKind.CLIP:
-        return shot if shot in set(session.clips()) else None
+        clip = next((c for c in session.clip if c.id == shot.group), None)
+        return shot if clip is not None and camera in session.cameras_of(clip) else None
     known_light = not shot.light or shot.light in {light.id for light in session.light}
     return shot if known_light and _declared(session, kind) else None
 
@@ -82,9 +92,22 @@ def expected_shots(session: Session) -> list[Shot]:
     return [*session.stills(), *session.clips(), *plates]
 
 
-def take_inventory(source: Path, session: Session, *, skip: Path | None = None) -> Inventory:
-    """Find the file of each shot under `source`; `skip` is a folder in it that is not part of the card."""
+def place_of(where: str) -> str:
+    """The place in the session that a file name or an issue's place belongs to: no extension, no reshoot's number."""
+    suffix = PurePosixPath(where).suffix
+    plain = where[: -len(suffix)] if suffix.lower() in (*_MEDIA, *_OTHER_MEDIA) else where
+    return split_reshoot(plain)[0]
+
+
+def take_inventory(
+    source: Path, session: Session, *, skip: Collection[Path] = (), rules: FileRules | None = None
+) -> Inventory:
+    """Find the file of each shot under `source`; `skip` are paths in it, resolved, that are no part of the card.
+
+    Files that `rules` name are passed over, but for those that `[sources]` gives to a shot.
+    """
     base = source.resolve()
+    passed_over: list[str] = []
     issues: list[Issue] = []
     left: list[str] = []
     claims = _listed(base, session, issues)
@@ -94,7 +117,12 @@ def take_inventory(source: Path, session: Session, *, skip: Path | None = None) 
         shot = shot_at(session, split_reshoot(_without_suffix(name))[0])
         if name in listed:
             continue
-        if shot is not None:
+        rule = rules.rule_for(name) if rules is not None else ""
+        if rule:
+            if shot is not None or _is_stray(path, name):
+                passed_over.append(name)
+                issues.append(issue("FILE_IGNORED", where=name, found=rule))
+        elif shot is not None:
             claims.setdefault(shot, []).append((name, split_reshoot(_without_suffix(name))[1]))
         elif _is_stray(path, name):
             left.append(name)
@@ -103,7 +131,7 @@ def take_inventory(source: Path, session: Session, *, skip: Path | None = None) 
     order = {shot: place for place, shot in enumerate(expected_shots(session))}
     found.sort(key=lambda item: (order.get(item.shot, len(order)), item.logical))
     missing = [*(s for s in order if s not in claims), *_missing_calibration(session, set(claims))]
-    return Inventory(tuple(found), tuple(missing), tuple(issues), tuple(left))
+    return Inventory(tuple(found), tuple(missing), tuple(issues), tuple(left), tuple(passed_over))
 
 
 def _listed(base: Path, session: Session, issues: list[Issue]) -> dict[Shot, list[tuple[str, int]]]:
@@ -115,6 +143,8 @@ def _listed(base: Path, session: Session, issues: list[Issue]) -> dict[Shot, lis
         if shot is None:
             stem, reshoot = split_reshoot(_without_suffix(logical))
             shot = shot_at(session, stem)
+        if not (base / name).exists() and PurePosixPath(name).parts[0] == base.name:
+            name = PurePosixPath(name).relative_to(base.name).as_posix()  # of several cards, that one's file
         path = base / name
         if shot is None:
             where = f"session.toml, sources {logical!r}"
@@ -129,22 +159,29 @@ def _settle(
 ) -> list[Found]:
     """The files of a shot among those that claim its place, one of each reshoot; the others are named and left."""
     fitting = [name for name, _ in entries if PurePosixPath(name).suffix.lower() in _kinds(shot)]
+    # The raw file of a shot that came as a picture too is its companion and no second shot.
+    developed = {reshoot for name, reshoot in entries if name in fitting and not _is_raw(name)}
+    fitting = [name for name, reshoot in entries if name in fitting and not (_is_raw(name) and reshoot in developed)]
     accepted: dict[int, Found] = {}
     for name, reshoot in entries:
         if fitting and name not in fitting:  # a raw file or a sidecar beside the picture
-            trouble: Issue | None = issue("FILE_UNEXPECTED", where=name, found=f"beside {fitting[0]}")
+            real: Path | Issue = issue("FILE_UNEXPECTED", where=name, found=f"beside {fitting[0]}")
         else:
-            trouble = _trouble(base, shot, name)
-        if trouble is None and reshoot in accepted:
+            real = _usable(base, shot, name)
+        if not isinstance(real, Issue) and reshoot in accepted:
             first = accepted[reshoot].name
             text = f"{first} and {name}; {first} was taken"
-            trouble = issue("GRID_FRAME_DUPLICATE", where=shot.stem, expected="one file", found=text)
-        if trouble is None:
-            accepted[reshoot] = Found(shot, inside(base, name), name, reshoot)
-        else:
-            issues.append(trouble)
+            real = issue("GRID_FRAME_DUPLICATE", where=shot.stem, expected="one file", found=text)
+        if isinstance(real, Issue):
+            issues.append(real)
             left.append(name)
+        else:
+            accepted[reshoot] = Found(shot, real, name, reshoot)
     return [accepted[reshoot] for reshoot in sorted(accepted)]
+
+
+def _is_raw(name: str) -> bool:
+    return PurePosixPath(name).suffix.lower() in raw.EXTENSIONS
 
 
 def _is_name(part: str) -> bool:
@@ -192,9 +229,8 @@ def _missing_calibration(session: Session, settled: set[Shot]) -> Iterator[Shot]
             yield from (Shot(kind, "", light=light.id) for light in session.light if light.id not in lit)
 
 
-def _walk(base: Path, skip: Path | None, issues: list[Issue]) -> Iterator[Path]:
+def _walk(base: Path, skip: Collection[Path], issues: list[Issue]) -> Iterator[Path]:
     """Files and links below `base` in the order of their names; hidden ones and `skip` are passed over."""
-    skipped = skip.resolve() if skip is not None else None
 
     def unreadable(err: OSError) -> None:
         where = Path(str(err.filename)).relative_to(base).as_posix()
@@ -205,8 +241,8 @@ def _walk(base: Path, skip: Path | None, issues: list[Issue]) -> Iterator[Path]:
         for name in sorted(folders):
             if (here / name).is_symlink():
                 issues.append(_linked_folder(base, here / name))
-        folders[:] = sorted(n for n in folders if not n.startswith(".") and (here / n) != skipped)
-        yield from (here / name for name in sorted(files) if not name.startswith("."))
+        folders[:] = sorted(n for n in folders if not n.startswith(".") and (here / n) not in skip)
+        yield from (here / name for name in sorted(files) if not name.startswith(".") and (here / name) not in skip)
 
 
 def _linked_folder(base: Path, path: Path) -> Issue:
@@ -228,23 +264,25 @@ def _without_suffix(name: str) -> str:
     return name[: -len(suffix)] if suffix in known or (suffix and len(suffix) <= 5) else name
 
 
-def _trouble(base: Path, shot: Shot, name: str) -> Issue | None:
-    """Why a file cannot be the shot that its place makes it, or None."""
+def _usable(base: Path, shot: Shot, name: str) -> Path | Issue:
+    """The resolved path of a file, or why it cannot be the shot that its place makes it."""
     try:
         real = inside(base, name)
     except (ValueError, OSError, RuntimeError):  # RuntimeError: a link that leads to itself
         return issue("PATH_ESCAPES", where=name, found="leads outside the shoot")
-    if not real.exists():
+    try:
+        facts = real.stat()
+    except OSError:
         return issue("FILE_MISSING", where=name, expected=shot.stem, found="a link to a file that is not there")
-    if not real.is_file():
+    if not stat.S_ISREG(facts.st_mode):
         return issue("FILE_UNREADABLE", where=name, found="not a regular file")
     kinds = _kinds(shot)
     suffix = PurePosixPath(name).suffix.lower()
     if suffix not in kinds:
         return issue("FILE_FORMAT", where=name, expected=", ".join(kinds), found=suffix or "no extension")
-    if real.stat().st_size == 0:
+    if facts.st_size == 0:
         return issue("FILE_EMPTY", where=name, found="0 bytes")
-    return None
+    return real
 
 
 def _kinds(shot: Shot) -> tuple[str, ...]:

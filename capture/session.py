@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import datetime as dt
+import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Final, Literal, TypeVar
 
+from pathspec import GitIgnoreSpec
 from pydantic import AfterValidator, Field, model_validator
 
 from capture.errors import InvalidSession
-from capture.issues import Report, issue
+from capture.issues import CATALOGUE, Report, Severity, issue
 from capture.store import safe_name
 from capture.toml_file import Record, TomlError, read_toml
 
@@ -26,8 +28,31 @@ def _relative(path: str) -> str:
     return path
 
 
+def _known_code(code: str) -> str:
+    if code not in CATALOGUE:
+        near = difflib.get_close_matches(code, CATALOGUE, n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]!r}?" if near else "copy it from the report"
+        raise ValueError(f"no issue has this code; {hint}")
+    return code
+
+
+def _pattern(glob: str) -> str:
+    if not glob.strip() or glob[0] in "#!":
+        raise ValueError("pattern must name places, as a line of .gitignore does; '*' stands for all")
+    GitIgnoreSpec.from_lines([glob])  # raises ValueError for one that cannot be read
+    return glob
+
+
+def _span(span: tuple[float, float]) -> tuple[float, float]:
+    if not 0 < span[1] - span[0] <= 360:
+        raise ValueError("range must run upward from its first angle and over 360 degrees at most, as [135, 225]")
+    return span
+
+
 Name = Annotated[str, AfterValidator(safe_name)]
 RelativePath = Annotated[str, AfterValidator(_relative)]
+Span = Annotated[tuple[float, float], AfterValidator(_span)]  # degrees, from and to, counter-clockwise
+Region = Literal["face", "bust", "full", "hands", "arms", "legs", "feet", "back"]
 
 
 class Head(Record):
@@ -55,6 +80,9 @@ class Camera(Record):
     height: int = Field(gt=0)
     model: str = ""
     serial: str = ""
+    azimuth_deg: float | None = Field(default=None, ge=-360, le=360, description="roughly where it stands")
+    elevation_deg: float | None = Field(default=None, ge=-90, le=90, description="roughly, above her chest")
+    framing: tuple[Region, ...] = Field(default=(), description="what of her it shows large enough")
 
 
 class Light(Record):
@@ -91,6 +119,28 @@ class Clip(Record):
     backdrop: str = ""
     cameras: tuple[Name, ...] = ()
     board: bool = Field(default=False, description="the calibration board is in the picture")
+
+
+class Plan(Record):
+    """`[[plan]]`: a view of her that the shoot must bring home under each of its lights."""
+
+    region: Region
+    azimuth_deg: Span = Field(default=(-180.0, 180.0), description="side of her: 0 front, 90 left, 180 back")
+    elevation_deg: Span = Field(default=(-90.0, 90.0), description="from above or below")
+    lights: tuple[Name, ...] = Field(default=(), description="empty: all, of a motion those of its clips")
+    cameras: tuple[Name, ...] = Field(default=(), description="empty: those whose framing has the region")
+    motion: str = Field(default="", description="id or action of a clip; empty: stills")
+    frames: int = Field(default=1, ge=1, description="usable files that it takes under each light")
+    weight: float = Field(default=1.0, gt=0)
+
+
+class Ignore(Record):
+    """`[[ignore]]`: issues that this shoot accepts, or weighs otherwise; they stay listed with the reason."""
+
+    code: Annotated[str, AfterValidator(_known_code)]
+    where: Annotated[str, AfterValidator(_pattern)] = Field(description="places, as a line of .gitignore")
+    reason: str = Field(min_length=1)
+    severity: Severity = Severity.IGNORED
 
 
 class Board(Record):
@@ -170,6 +220,8 @@ class Session(Record):
     light: tuple[Light, ...] = Field(min_length=1)
     take: tuple[Take, ...] = ()
     clip: tuple[Clip, ...] = ()
+    plan: tuple[Plan, ...] = ()
+    ignore: tuple[Ignore, ...] = ()
     calibration: Calibration = Calibration()
     sources: dict[RelativePath, RelativePath] = Field(
         default_factory=dict, description="logical path -> path on the card, where it does not follow the layout"
@@ -187,12 +239,29 @@ class Session(Record):
             twice = sorted({n for n in names if names.count(n) > 1})
             if twice:
                 raise ValueError(f"{what} {twice[0]!r} is declared twice; give each {what} its own id")
-        groups: tuple[Take | Clip, ...] = (*self.take, *self.clip)
+        groups: tuple[Take | Clip | Plan, ...] = (*self.take, *self.clip, *self.plan)
         used_cameras = {n for group in groups for n in group.cameras}
-        used_lights = {n for t in self.take for n in t.lights} | {c.light for c in self.clip}
+        listed: tuple[Take | Plan, ...] = (*self.take, *self.plan)
+        used_lights = {n for item in listed for n in item.lights} | {c.light for c in self.clip}
         for what, unknown in (("camera", used_cameras - cameras), ("light", used_lights - lights)):
             if unknown:
                 raise ValueError(f"{what} {sorted(unknown)[0]!r} is used but not declared; add a [[{what}]]")
+        return self
+
+    @model_validator(mode="after")
+    def _plan_can_be_judged(self) -> Session:
+        """Before calibration a camera is where session.toml says it is, or its view cannot be told."""
+        motions = {name for clip in self.clip for name in (clip.id, clip.action) if name}
+        for number, plan in enumerate(self.plan, 1):
+            if plan.motion and plan.motion not in motions:
+                raise ValueError(f"plan {number}: motion {plan.motion!r} is no id or action of a [[clip]]")
+            if plan.cameras:
+                continue
+            if not any(c.framing for c in self.camera):
+                raise ValueError(f"plan {number}: no camera declares its framing; do that, or name cameras here")
+            for key in ("azimuth_deg", "elevation_deg"):
+                if key in plan.model_fields_set and all(getattr(c, key) is None for c in self.camera):
+                    raise ValueError(f"plan {number}: no camera declares {key}; do that, or name cameras here")
         return self
 
     def cameras_of(self, group: Take | Clip) -> tuple[str, ...]:

@@ -54,11 +54,12 @@ def write_json(path: Path, value: JsonValue) -> None:
 
 def inside(root: Path, relative: str) -> Path:
     """The path `root/relative`, refused with ValueError when it would leave `root`, through links included."""
-    base = root.resolve()
-    path = (base / relative).resolve()
-    if not path.is_relative_to(base):
+    # Text, not Path: this is asked of every file of a shoot, and takes a fifth of the time.
+    base = os.path.realpath(root)
+    path = os.path.realpath(os.path.join(base, relative))
+    if path != base and not path.startswith(base.rstrip(os.sep) + os.sep):
         raise ValueError(f"path {relative!r} leaves {root.name!r}; give a path inside that folder")
-    return path
+    return Path(path)
 
 
 def safe_name(name: str) -> str:

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, TypeAlias, cast
 
 from capture import store
 from capture.errors import IncompleteInput
+from capture.exif import Exif, exif_from_json, exif_to_json
 from capture.issues import Issue, JsonObject, Report, issue
+from capture.measured import Numbers
 from capture.session import Session, Shot, ShotKind, read_session
 from capture.thumbnails import Thumbnails
 
@@ -18,16 +20,6 @@ if TYPE_CHECKING:
     from capture.vault import SessionFolder
 
 ARTEFACT = "ingest"
-
-
-@dataclass(frozen=True)
-class Numbers:
-    """What was measured in one frame."""
-
-    frame: int  # index in the file, 0 for a picture
-    luma: float  # mean linear light, 0 to 1
-    clipped: float  # share of pixels in which a channel is at its end
-    focus: float  # fine over coarse detail (energy at half resolution over that at an eighth); 0: no detail
 
 
 @dataclass(frozen=True)
@@ -44,8 +36,14 @@ class Original:
     frames: int  # 1 for a picture
     fps: float  # 0 for a picture
     xxh128: str = ""
-    pixels: str = ""  # digest of the decoded first frame
+    pixels: str = ""  # digest of the decoded first frame at half size
     numbers: tuple[Numbers, ...] = ()  # of a picture one, of a video those of evenly spread frames
+    codec: str = ""  # `jpeg`, `tiff`, `h264`, ...
+    seconds: float = 0.0  # first frame to the end of the last; 0 for a picture
+    timecode: str = ""  # of the first frame, `hh:mm:ss:ff`, where the camera wrote one
+    gaps: tuple[tuple[int, int], ...] = ()  # (frame before which the time stamps jump, frames missing there)
+    frozen: tuple[tuple[int, int], ...] = ()  # (first, last) frame of each run of the same picture
+    exif: Exif = Exif()
 
 
 @dataclass(frozen=True)
@@ -118,6 +116,8 @@ def original_to_json(folder: SessionFolder, original: Original) -> JsonObject:
         "logical": original.path.relative_to(folder.originals).as_posix(),
         "shot": {"kind": shot.kind.value, "camera": shot.camera, "group": shot.group, "light": shot.light},
         **{name: getattr(original, name) for name in _PLAIN},
+        **{name: [list(run) for run in getattr(original, name)] for name in _RUNS},
+        "exif": exif_to_json(original.exif),
         "numbers": [cast(JsonObject, dataclasses.asdict(n)) for n in original.numbers],
     }
 
@@ -126,13 +126,19 @@ def original_from_json(folder: SessionFolder, item: JsonObject) -> Original:
     """The inverse of `original_to_json`."""
     shot = cast("Mapping[str, str]", item["shot"])
     numbers = cast("list[dict[str, float]]", item["numbers"])
-    plain = {name: item[name] for name in _PLAIN}
+    plain: dict[str, object] = {name: item[name] for name in _PLAIN}
+    for name in _RUNS:
+        plain[name] = tuple((first, last) for first, last in cast("list[list[int]]", item[name]))
     return Original(
         shot=Shot(ShotKind(shot["kind"]), shot["camera"], shot["group"], shot["light"]),
         path=folder.originals / str(item["logical"]),
-        numbers=tuple(Numbers(int(n["frame"]), n["luma"], n["clipped"], n["focus"]) for n in numbers),
+        numbers=tuple(Numbers(int(n["frame"]), *(n[name] for name in _MEASURED)) for n in numbers),
+        exif=exif_from_json(cast(JsonObject, item["exif"])),
         **plain,  # type: ignore[arg-type]  # the names and types are those that original_to_json wrote
     )
 
 
-_PLAIN = ("name_on_card", "size", "sha256", "width", "height", "frames", "fps", "xxh128", "pixels")
+_PLAIN = ("name_on_card", "size", "sha256", "width", "height", "frames", "fps", "xxh128", "pixels", "codec",
+          "seconds", "timecode")  # fmt: skip
+_RUNS = ("gaps", "frozen")
+_MEASURED = tuple(field.name for field in dataclasses.fields(Numbers) if field.name != "frame")

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import cast
 
 import av
+import cv2
 import numpy as np
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
-from capture.images import Picture
+from capture.picture import Grey8, Picture
 
 EXTENSIONS = (".mp4", ".mov", ".m4v", ".avi", ".mkv")
+
+
+SMALL_PX = 160  # least width of the grey pictures in which frames are compared
+_JUMP = 1.5  # usual intervals between two time stamps; more is room for a frame that is not there
 
 
 @dataclass(frozen=True)
@@ -27,6 +32,42 @@ class VideoInfo:
     height: int
     frames: int
     fps: float
+    codec: str  # `h264`, `hevc`, ...
+    seconds: float  # from the first frame to the end of the last
+    timecode: str  # of the first frame, where the camera wrote one
+    gaps: tuple[tuple[int, int], ...]  # (frame before which the time stamps jump, frames missing there)
+    tags: Mapping[str, str]  # what the camera wrote beside: maker, model, place ...
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One decoded frame; its pixels are converted only when they are asked for."""
+
+    index: int
+    _frame: av.VideoFrame
+
+    def picture(self) -> Picture:
+        """(H, W, 3) uint8 BGR, upright."""
+        pixels = cast(Picture, self._frame.to_ndarray(format="bgr24"))
+        turns = _quarter_turns(self._frame.rotation)
+        return np.ascontiguousarray(np.rot90(pixels, turns)) if turns else pixels
+
+    def small(self) -> Grey8:
+        """(h, w) uint8 luma as the camera held it, w from 160 to 319, for comparison with the frame before."""
+        frame = self._frame
+        if frame.format.name not in _PLANAR_8:
+            height = max(1, round(frame.height * SMALL_PX / frame.width))
+            return cast(Grey8, frame.reformat(SMALL_PX, height, "gray", interpolation="AREA").to_ndarray())
+        plane = frame.planes[0]  # the luma itself is at hand: no conversion
+        luma = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
+        block = max(1, frame.width // SMALL_PX)
+        # Whole blocks: OpenCV takes seven times as long where the sizes do not divide.
+        width, height = frame.width // block, max(1, frame.height // block)
+        whole = luma[: height * block, : width * block]
+        return cast(Grey8, cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA))
+
+
+_PLANAR_8 = ("yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p", "gray", "nv12")
 
 
 class VideoError(Exception):
@@ -39,24 +80,29 @@ class VideoError(Exception):
 
 
 def probe(path: Path) -> VideoInfo:
-    """Size, number of frames and rate; the frames are counted in the file, not taken from its header."""
+    """Size, number of frames, rate and time stamps; all are read from the packets, not taken from the header."""
     with _open(path) as container:
         stream = container.streams.video[0]
-        declared, frames, turns = stream.frames, 0, 0
+        stamps: list[int | None] = []
         try:
             for packet in container.demux(stream):
-                frames += bool(packet.size)
+                if packet.size:
+                    stamps.append(packet.pts)
             container.seek(0)
             first = next(iter(container.decode(stream)), None)
         except (av.error.FFmpegError, ValueError) as err:
             raise VideoError("FILE_DAMAGED", f"video: {_said(err)}") from None
-        if frames == 0 or first is None:
+        if not stamps or first is None:
             raise VideoError("FILE_TRUNCATED", "video without a frame")
-        if frames < declared:
-            raise VideoError("FILE_TRUNCATED", f"video of {declared} frames ends after {frames}")
-        turns = _quarter_turns(first.rotation)
-        width, height = (first.width, first.height) if turns % 2 == 0 else (first.height, first.width)
-        return VideoInfo(width, height, frames, _rate(stream))
+        if len(stamps) < stream.frames:
+            raise VideoError("FILE_TRUNCATED", f"video of {stream.frames} frames ends after {len(stamps)}")
+        turned = _quarter_turns(first.rotation) % 2 == 1
+        width, height = (first.height, first.width) if turned else (first.width, first.height)
+        seconds, gaps = _times(stamps, float(stream.time_base or 0), _rate(stream))
+        codec = stream.codec_context.name
+        tags = {key: value[:200] for key, value in {**stream.metadata, **container.metadata}.items()}
+        timecode = _timecode(container)
+        return VideoInfo(width, height, len(stamps), _rate(stream), codec, seconds, timecode, gaps, tags)
 
 
 def read_frames(path: Path, *, every: int = 1) -> Iterator[tuple[int, Picture]]:
@@ -66,9 +112,20 @@ def read_frames(path: Path, *, every: int = 1) -> Iterator[tuple[int, Picture]]:
     """
     if every < 1:
         raise ValueError(f"every is {every}; give 1 for all frames, 2 for each second one, ...")
+    for frame in decode_frames(path):
+        if frame.index % every == 0:
+            yield frame.index, frame.picture()
+
+
+def decode_frames(path: Path, *, threads: int = 0) -> Iterator[Frame]:
+    """Decode every frame strictly and yield it; raises VideoError as `read_frames` does.
+
+    `threads` of the decoder, 0 for as many as the machine has cores.
+    """
     with _open(path) as container:
         stream = container.streams.video[0]
         stream.thread_type = "AUTO"
+        stream.thread_count = threads
         packets, count = 0, 0
         try:
             for packet in container.demux(stream):
@@ -76,8 +133,7 @@ def read_frames(path: Path, *, every: int = 1) -> Iterator[tuple[int, Picture]]:
                 for frame in packet.decode():
                     if frame.is_corrupt:
                         raise VideoError("FILE_DAMAGED", f"video: frame {count} is damaged")
-                    if count % every == 0:
-                        yield count, _pixels(frame)
+                    yield Frame(count, frame)
                     count += 1
         except (av.error.FFmpegError, ValueError) as err:
             raise VideoError("FILE_DAMAGED", f"video: frame {count}: {_said(err)}") from None
@@ -162,10 +218,26 @@ def _quarter_turns(rotation: int) -> int:
     return round(rotation / 90) % 4
 
 
-def _pixels(frame: av.VideoFrame) -> Picture:
-    pixels = cast(Picture, frame.to_ndarray(format="bgr24"))
-    turns = _quarter_turns(frame.rotation)
-    return np.ascontiguousarray(np.rot90(pixels, turns)) if turns else pixels
+def _times(stamps: list[int | None], unit: float, rate: float) -> tuple[float, tuple[tuple[int, int], ...]]:
+    """Seconds from the first frame to the end of the last, and the gaps; without stamps the rate has to do."""
+    known = [stamp for stamp in stamps if stamp is not None]
+    if len(known) < len(stamps) or len(known) < 3 or not unit:
+        return (round(len(stamps) / rate, 6) if rate else 0.0), ()
+    steps = np.diff(np.sort(np.array(known)))
+    usual = float(np.median(steps))
+    if usual <= 0:
+        return round(len(stamps) / rate, 6) if rate else 0.0, ()
+    at = np.flatnonzero(steps > _JUMP * usual)
+    gaps = tuple((int(k) + 1, round(float(steps[k]) / usual) - 1) for k in at)
+    return round((float(steps.sum()) + usual) * unit, 6), gaps
+
+
+def _timecode(container: InputContainer) -> str:
+    """From the file, the video stream or a timecode track, whichever has one."""
+    for metadata in (container.metadata, *(stream.metadata for stream in container.streams)):
+        if "timecode" in metadata:
+            return metadata["timecode"][:32]
+    return ""
 
 
 def _said(err: Exception) -> str:

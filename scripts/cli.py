@@ -20,10 +20,12 @@ from scripts.dataset import dataset
 from scripts.demo import demo
 from scripts.ingest import ingest
 from scripts.init import init
+from scripts.manifest import manifest
 from scripts.marks import marks
 from scripts.printing import Printer
 from scripts.render import render
 from scripts.train import train
+from scripts.watch import watch
 
 # The libraries of the base model talk at length about what is as it should be; their errors still come through.
 LIBRARIES = {"DIFFUSERS_VERBOSITY": "error", "TRANSFORMERS_VERBOSITY": "error", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
@@ -37,7 +39,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     help="From a studio shoot to a licensed digital twin that keeps her birthmarks, with proof.",
-    epilog="Order of work: init, ingest, calibrate, marks, dataset, train, render, compare. `twin demo` runs it all.",
+    epilog="Order of work: init, watch, ingest, calibrate, marks, dataset, train, render, compare. `twin demo`: all.",
 )
 
 
@@ -52,8 +54,9 @@ def _globals(
     ctx.obj = Printer(machine=as_json, quiet=quiet)
 
 
-for verb in (init, ingest, calibrate, marks, dataset, train, render, compare, demo):
+for verb in (init, watch, ingest, calibrate, marks, dataset, train, render, compare, demo):
     app.command()(verb)
+app.add_typer(manifest, name="manifest")
 
 
 def split_flags(arguments: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -20,7 +20,7 @@ from capture.errors import EXIT_OK, EXIT_USAGE, LikenessError
 from capture.issues import CATALOGUE, Issue, JsonObject, JsonValue, Report, Severity
 
 EXAMPLES = 3
-_STYLE = {Severity.ERROR: "bold red", Severity.WARNING: "yellow"}
+_STYLE = {Severity.ERROR: "bold red", Severity.WARNING: "yellow", Severity.IGNORED: "dim"}
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,8 @@ class Printer:
         for code, group in Report("", tuple(found)).grouped():
             entry = CATALOGUE[code]
             times = f" x {len(group)}" if len(group) > 1 else ""
-            out.print(Text(f"  {entry.severity} {code}{times}: {entry.reason}", style=_STYLE[entry.severity]))
+            severity = group[0].severity
+            out.print(Text(f"  {severity} {code}{times}: {entry.reason}", style=_STYLE[severity]))
             for item in group[:EXAMPLES]:
                 out.print(Text(f"      {_example(item)}"))
             if len(group) > EXAMPLES:
@@ -109,6 +110,13 @@ class Printer:
         """One line of progress; an event of its own for machines."""
         if self.machine:
             self._event({"event": "progress", "message": sentence})
+        elif not self.quiet:
+            _console().print(Text(sentence))
+
+    def event(self, name: str, sentence: str, fields: JsonObject) -> None:
+        """One thing that happened: the sentence for people, the fields as an event of that name for machines."""
+        if self.machine:
+            self._event({"event": name, "message": sentence, **fields})
         elif not self.quiet:
             _console().print(Text(sentence))
 

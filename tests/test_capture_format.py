@@ -20,6 +20,8 @@ MODELS: list[type[Record]] = [
     records.Light,
     records.Take,
     records.Clip,
+    records.Plan,
+    records.Ignore,
     records.Calibration,
     records.Board,
     records.Chart,

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from conftest import texture
 
-from capture import offload
+from capture.custody import offload, transfer
 from capture.errors import IncompleteInput
 from capture.images import encode_jpeg
 from capture.ingest import ingest
@@ -108,11 +108,11 @@ def test_a_failed_second_run_loses_nothing(small_session: Build, vault: Vault, m
     first, _ = ingest(card, vault)
     (card / "stills/take1/light1/cam1~2.jpg").write_bytes(encode_jpeg(texture(79)))
 
-    def fail(_: object) -> bytes:
+    def fail(*_: object) -> int:
         raise RuntimeError("killed")
 
     with monkeypatch.context() as patch:
-        patch.setattr(offload, "_read", fail)
+        patch.setattr(transfer.Source, "fill", fail)
         with pytest.raises(RuntimeError, match="killed"):
             ingest(card, vault)
     assert load_validated(folder_of(vault)) == first

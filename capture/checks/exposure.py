@@ -33,7 +33,19 @@ def check_exposure(context: Context) -> Iterator[Issue]:
 
 
 def _brightness(context: Context) -> Iterator[Issue]:
-    """Takes before the same backdrop are compared with each other; a take alone, its cameras and lights."""
+    for original, stop, limit in stops_off(context):
+        if abs(stop) > limit:
+            word = "lighter" if stop > 0 else "darker"
+            found = f"{abs(stop):.1f} stops {word} than this camera and light let expect"
+            expected = f"within {limit:g} stops"
+            yield issue("EXPOSURE_OFF", where=original.shot.stem, expected=expected, found=found)
+
+
+def stops_off(context: Context) -> Iterator[tuple[Original, float, float]]:
+    """Every still that can be compared, with its distance in stops from what is expected of it, and the limit.
+
+    Takes before the same backdrop are compared with each other; a take alone, its cameras and lights.
+    """
     stills = [o for o in context.originals if o.shot.kind is ShotKind.STILL]
     backdrops: dict[str, set[str]] = {}
     for take in context.session.take:
@@ -46,16 +58,12 @@ def _brightness(context: Context) -> Iterator[Issue]:
             yield from _off(members, [(o.shot.camera, o.shot.light) for o in members], _STOPS_OFF_IN_ONE_TAKE)
 
 
-def _off(stills: list[Original], cells: list[Cell], limit: float) -> Iterator[Issue]:
+def _off(stills: list[Original], cells: list[Cell], limit: float) -> Iterator[tuple[Original, float, float]]:
     stops = [math.log2(max(o.numbers[0].luma, _BLACK)) for o in stills]
     off = residuals(dict(zip(cells, stops, strict=True)))
     for original, cell in zip(stills, cells, strict=True):
-        stop = off.get(cell, 0.0)
-        if abs(stop) > limit:
-            word = "lighter" if stop > 0 else "darker"
-            found = f"{abs(stop):.1f} stops {word} than this camera and light let expect"
-            expected = f"within {limit:g} stops"
-            yield issue("EXPOSURE_OFF", where=original.shot.stem, expected=expected, found=found)
+        if cell in off:
+            yield original, off[cell], limit
 
 
 def _steadiness(clip: Original) -> Iterator[Issue]:

@@ -14,7 +14,7 @@ from typing import Literal, TypeAlias
 import jinja2
 from markupsafe import Markup, escape
 
-from capture.issues import CATALOGUE, Report
+from capture.issues import CATALOGUE, Report, Severity
 
 Tone: TypeAlias = Literal["good", "warn", "bad"]
 
@@ -28,10 +28,14 @@ def environment() -> jinja2.Environment:
     return jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
 
 
-def page(title: str, body_html: str, *, extra_css: str = "") -> str:
-    """A whole HTML page around a body that is HTML already; style and pictures are inside, nothing is loaded."""
+def page(title: str, body_html: str, *, extra_css: str = "", refresh_s: int = 0) -> str:
+    """A whole HTML page around a body that is HTML already; style and pictures are inside, nothing is loaded.
+
+    With `refresh_s` the browser reads the file again after so many seconds.
+    """
     style = Markup(environment().get_template("style.css.j2").render() + extra_css)
-    return environment().get_template("page.html.j2").render(title=title, style=style, body=Markup(body_html))
+    template = environment().get_template("page.html.j2")
+    return template.render(title=title, style=style, body=Markup(body_html), refresh_s=refresh_s)
 
 
 def verdict(line: str, *, tone: Tone, detail: str = "") -> Markup:
@@ -40,16 +44,30 @@ def verdict(line: str, *, tone: Tone, detail: str = "") -> Markup:
 
 
 def issue_list(report: Report) -> Markup:
-    """Issues grouped by code, errors first, at most three examples of each with the count and the remedy."""
+    """Issues grouped by code, errors first, at most three examples of each with the count and the remedy.
+
+    Ignored ones are left to `ignored_list`, which belongs at the end of a page.
+    """
+    return _issues(report, ignored=False)
+
+
+def ignored_list(report: Report) -> Markup:
+    """What the rules of the shoot set aside, with the rules; empty where they set aside nothing."""
+    return _issues(report, ignored=True)
+
+
+def _issues(report: Report, *, ignored: bool) -> Markup:
     groups = [
         {
             "code": code,
             "entry": CATALOGUE[code],
+            "severity": items[0].severity,
             "examples": items[:EXAMPLES],
             "more": len(items) - EXAMPLES,
             "n": len(items),
         }
         for code, items in report.grouped()
+        if (items[0].severity is Severity.IGNORED) == ignored
     ]
     return _part("issues", groups=groups)
 

@@ -1,0 +1,1 @@
+"""Time between the cameras of one clip, from the most trusted thing that tells it."""
