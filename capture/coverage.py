@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from typing import cast
 
+from capture.checks.causes import without_symptoms
 from capture.ignore import apply_rules
 from capture.issues import Issue, JsonObject, JsonValue, issue
 from capture.reshoot import Line, Trouble, optional_lines, reshoot_lines
@@ -80,7 +81,7 @@ def judge(
     context: Context, checks: Iterable[Check], *, pending: Set[Shot] = frozenset()
 ) -> tuple[tuple[Issue, ...], Coverage]:
     """Every issue of a session, weighed by the rules of the shoot, and what its usable frames cover."""
-    issues = apply_rules(context.session, run_checks(context, checks))
+    issues = apply_rules(context.session, without_symptoms(run_checks(context, checks)))
     covered, gaps = coverage(context.session, context.originals, issues, pending=pending)
     return (*issues, *apply_rules(context.session, gaps)), covered
 

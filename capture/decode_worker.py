@@ -71,7 +71,9 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     cv2.setNumThreads(1)  # files are decoded side by side
     with os.fdopen(os.dup(1), "w", encoding="utf-8") as answers:
-        os.dup2(2, 1)  # what a library prints must not get among the answers
+        # What a library prints must not get among the answers, nor on the terminal: a bad file becomes an issue.
+        for output in (1, 2):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), output)
         for line in sys.stdin:
             task = json.loads(line)
             answers.write(json.dumps(_answer(Path(task["path"]), task["threads"])) + "\n")

@@ -38,6 +38,6 @@ def decode_heif(data: bytes) -> Picture:
         said = (str(err).strip().splitlines() or [type(err).__name__])[0][:200]
         code = "FILE_TRUNCATED" if "end of file" in said.lower() else "FILE_DAMAGED"
         raise ImageError(code, f"HEIF of {len(data)} bytes: {said}") from None
-    if pixels.ndim == 2:
-        pixels = np.repeat(pixels[..., None], 3, axis=2)
+    if pixels.ndim == 2 or pixels.shape[2] < 3:  # grey, with or without transparency
+        pixels = np.repeat(pixels.reshape(*pixels.shape[:2], -1)[..., :1], 3, axis=2)
     return cast(Picture, np.ascontiguousarray(pixels[..., :3]))

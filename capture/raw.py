@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, cast
 
+import numpy as np
+
 from capture.picture import ImageError, Picture, check_size
 
 if TYPE_CHECKING:
@@ -46,6 +48,10 @@ def decode_full(data: bytes) -> Picture:
 
 def _developed(raw: rawpy.RawPy, *, half: bool) -> Picture:
     rgb = raw.postprocess(half_size=half, use_camera_wb=True, no_auto_bright=True, gamma=_SRGB, output_bps=8)
+    if rgb.ndim == 2 or rgb.shape[2] == 1:  # a sensor without colour filters
+        rgb = np.repeat(rgb.reshape(*rgb.shape[:2], 1), 3, axis=2)
+    if rgb.shape[2] != 3:
+        raise ImageError("FILE_FORMAT", f"raw file of {rgb.shape[2]} colours; export it as TIFF")
     return cast(Picture, rgb[..., ::-1].copy())
 
 
