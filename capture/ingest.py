@@ -15,6 +15,8 @@ from typing import cast
 
 from capture import store
 from capture.checks import CHECKS
+from capture.checks.plates import plain_cameras
+from capture.checks.scale import pixels_per_mm
 from capture.checks.sync import sync_facts
 from capture.consent import Act, Permit, admit, require, require_record
 from capture.coverage import judge
@@ -119,6 +121,8 @@ def ingest(
         "coverage": covered.to_json(),
         "ignore_rules": rules_used(session, issues),
         "sync": sync_facts(context),
+        "pixels_per_mm": cast(JsonObject, pixels_per_mm(context)),
+        "cameras_with_plain_plates": cast("list[JsonValue]", plain_cameras(context)),
     }
     verdicts = judge_cards(load, copies, disks, issues)
     report = Report("ingest", issues, {**_facts(looked, copies), **_facts_of_cards(verdicts), **found})

@@ -244,9 +244,6 @@ CATALOGUE: dict[str, Entry] = {
         _W, "Somebody or something else is in the picture under one light.", "Clear the set and reshoot this light."
     ),
     "SUBJECT_MISSING": Entry(_E, "She is not in the picture.", "Reshoot this light with her on her mark."),
-    "PIXELS_TOO_FEW": Entry(
-        _W, "A camera has fewer pixels on her skin than the shot plan demands.", "Move it nearer or zoom in; reshoot."
-    ),
     # calibration
     "BOARD_NOT_FOUND": Entry(
         _E, "The calibration board was found in too few pictures.", "Show the board to this camera again."

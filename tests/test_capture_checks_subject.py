@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from capture.checks.scale import pixels_per_mm, too_few
+from capture.checks.scale import pixels_per_mm
 from capture.checks.subject import foreground, is_extra, is_gone, log_small
 from capture.images import Picture
 from capture.mask import estimate_plate
@@ -82,7 +82,6 @@ def test_real_footage_one_person_and_none(data_dir: Path) -> None:
     assert is_gone({**later, "empty": foreground(nobody, log_small(plate))}, "empty")
 
 
-def test_cameras_below_the_demand_are_named() -> None:
-    assert too_few({"cam1": 1.2, "cam2": 0.8}, 1.0) == {"cam2": 0.8}
+def test_a_height_in_centimetres_is_refused() -> None:
     with pytest.raises(ValueError, match=r"height is 172 m; give metres"):
         pixels_per_mm(None, height_m=172)  # type: ignore[arg-type]  # the height is looked at first

@@ -6,7 +6,6 @@ A figure for the report, to see a lens that is far too short before she leaves. 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -48,11 +47,6 @@ def pixels_per_mm(context: Context, *, height_m: float = HEIGHT_M) -> dict[str, 
         if plate is not None and known:
             found[camera.id] = round(max(known) * camera.width / plate.shape[1] / 1000, 3)
     return found
-
-
-def too_few(scale: Mapping[str, float], least: float) -> dict[str, float]:
-    """The cameras with fewer pixels on a millimetre than the shot plan demands."""
-    return {camera: value for camera, value in scale.items() if value < least}
 
 
 def _metres_to_small(mask: NDArray[np.bool_], height_m: float) -> float:
