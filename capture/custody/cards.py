@@ -10,7 +10,7 @@ import os
 import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from capture.custody.items import Item, numbered
 from capture.errors import InvalidSession
@@ -112,6 +112,8 @@ def take_load(
 
 def shown(name: str) -> str:
     """A name of a card as text that can be written down: bytes that are no text, and control codes, as %XX."""
+    if name.isprintable():
+        return name
     raw = os.fsencode(name).decode("utf-8", "surrogateescape")
     return "".join(
         f"%{ord(c) & 0xFF:02X}" if "\udc80" <= c <= "\udcff" or unicodedata.category(c) == "Cc" else c for c in raw
@@ -126,47 +128,51 @@ def _contents(
     carried: list[str] = []
     junk: list[str] = []
     left: list[str] = []
-    for path in _everything(card.folder, skip):
-        name = path.relative_to(card.folder).as_posix()
+    for name in _everything(card.folder, skip):
         if name in shots or name in inventory.passed_over:
             continue
-        if _is_junk(PurePosixPath(name)):
+        if _is_junk(name):
             junk.append(name)
         elif rules is not None and rules.rule_for(name):
             continue
-        elif (trouble := _why_not(card, path, name)) is not None:
+        elif (trouble := _why_not(card, name)) is not None:
+            path = card.folder / name
             if name not in named and not (path.is_symlink() and path.is_dir()):
                 issues.append(trouble)
             left.append(name)
-        elif inventory.found and not path.is_dir():
+        elif (card.folder / name).is_dir():
+            continue
+        elif inventory.found:
             carried.append(name)
-        elif not path.is_dir():
+        else:
             left.append(name)
     return Contents(card, inventory, tuple(carried), tuple(junk), tuple(left))
 
 
-def _everything(base: Path, skip: Collection[Path]) -> Iterator[Path]:
-    """Every file, every link to a folder and every folder that cannot be read; the litter as whole folders."""
-    refused: list[Path] = []
-    for folder, folders, files in os.walk(base, onerror=lambda err: refused.append(Path(str(err.filename)))):
-        here = Path(folder)
-        kept = [name for name in sorted(folders) if here / name not in skip]
-        yield from (here / name for name in kept if _is_junk_folder(name) or (here / name).is_symlink())
+def _everything(base: Path, skip: Collection[Path]) -> Iterator[str]:
+    """Paths on the card: files, links to folders, folders that cannot be read; litter as whole folders."""
+    refused: list[str] = []
+    skipped = {os.fspath(path) for path in skip}
+    cut = len(os.fspath(base).rstrip("/")) + 1
+    for folder, folders, files in os.walk(base, onerror=lambda err: refused.append(str(err.filename))):
+        here = folder.rstrip("/") + "/"
+        kept = [name for name in sorted(folders) if here + name not in skipped]
+        yield from ((here + n)[cut:] for n in kept if _is_junk_folder(n) or os.path.islink(here + n))
         folders[:] = [name for name in kept if not _is_junk_folder(name)]
-        yield from (here / name for name in sorted(files) if here / name not in skip)
-    yield from refused
+        yield from ((here + name)[cut:] for name in sorted(files) if here + name not in skipped)
+    yield from (path[cut:] for path in refused)
 
 
-def _is_junk(name: PurePosixPath) -> bool:
-    apple_double = name.name.startswith("._")
-    return apple_double or name.name in _JUNK_FILES or any(_is_junk_folder(part) for part in name.parts)
+def _is_junk(name: str) -> bool:
+    parts = name.split("/")
+    return parts[-1].startswith("._") or parts[-1] in _JUNK_FILES or any(map(_is_junk_folder, parts))
 
 
 def _is_junk_folder(name: str) -> bool:
     return name in _JUNK_FOLDERS or name.startswith(".Trash-")
 
 
-def _why_not(card: Card, path: Path, name: str) -> Issue | None:
+def _why_not(card: Card, name: str) -> Issue | None:
     """Why a file cannot be kept, or None; a link to a folder of the card needs no keeping."""
     try:
         real = inside(card.folder, name)
@@ -174,7 +180,7 @@ def _why_not(card: Card, path: Path, name: str) -> Issue | None:
         return issue("PATH_ESCAPES", where=shown(name), found="leads outside the card")
     if not real.exists():
         return issue("FILE_MISSING", where=shown(name), found="a link to a file that is not there")
-    if path.is_symlink() and real.is_dir():
+    if real.is_dir() and (card.folder / name).is_symlink():
         return None
     if real.is_dir():
         return issue("READ_FAILED", where=shown(name), found="the folder cannot be listed")

@@ -4,13 +4,15 @@
 
 Each round drops the source from memory and runs, one after the other: reading it, writing as much, the copy, and with
 `--peer` ocopy from the package index, in an environment that is made for it. The serial bound is what a copy takes that
-reads, writes and reads back one after the other, each at the speed of its probe. Prints medians of ratios within a
-round; with `--out` also writes `verified_copy.json`.
+reads, writes and reads back one after the other, each at the speed of its probe. Beside the seal of our copy, whose
+hashes are known by then, `--peer` also runs `ascmhl create`, which has to read the folder again. Prints medians of
+ratios within a round; with `--out` also writes `verified_copy.json`.
 """
 
 from __future__ import annotations
 
 import argparse
+import datetime as dt
 import os
 import resource
 import shutil
@@ -26,10 +28,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from capture.custody.blocks import BLOCK, Part, Source, drop_pages, new_block
-from capture.custody.items import Item
+from capture.custody.items import VAULT, Item
 from capture.custody.journal import Evidence
-from capture.custody.offload import offload
+from capture.custody.offload import Offload, offload
 from capture.issues import JsonObject
+from capture.mhl.originals import seal_originals
 from capture.vault import SessionFolder
 from scripts.bench.record import record
 
@@ -99,36 +102,58 @@ def write_all(files: list[Path], folder: Path) -> None:
         part.close()
 
 
-def copy_all(card: Path, files: list[Path], target: Path) -> None:
+def copy_all(card: Path, files: list[Path], target: Path) -> Offload:
     """Our copy; every file must have been read back from the disk, or the figure would be of something else."""
     names = [path.relative_to(card).as_posix() for path in files]
     items = [Item(name, path, "card", name) for name, path in zip(names, files, strict=True)]
     copies = offload(items, SessionFolder(target), cards={"card": card})
+    return _verified(copies)
+
+
+def seal_all(copies: Offload, target: Path) -> None:
+    """The ASC MHL generation of our copy."""
+    if not seal_originals(SessionFolder(target), VAULT, copies, when=dt.datetime.now(dt.UTC)).written:
+        raise SystemExit("seal of a fresh copy wrote nothing; it must")
+
+
+def _verified(copies: Offload) -> Offload:
     levels = {level for trace in copies.traces for level in trace.places.values()}
     if copies.issues or levels != {Evidence.DISK}:
         raise SystemExit(f"copy is not verified from the disk: {copies.issues[:1]} {levels}; choose another --work")
+    return copies
 
 
 def round_of(card: Path, files: list[Path], work: Path, peer: Path | None) -> dict[str, Cost]:
     """One round: probes, our copy, the peer's."""
     gigabytes = sum(path.stat().st_size for path in files) / 1e9
     costs: dict[str, Cost] = {}
+    copied: list[Offload] = []
     runs: dict[str, Callable[[], object]] = {
         "read": lambda: read_all(files),
         "write": lambda: write_all(files, work / "write"),
-        "ours": lambda: copy_all(card, files, work / "ours"),
+        "ours": lambda: copied.append(copy_all(card, files, work / "ours")),
+        "seal": lambda: seal_all(copied[0], work / "ours"),
         "ours_again": lambda: copy_again(card, files, work / "ours"),
     }
     if peer is not None:
         (work / "peer").mkdir()
-        command = [str(peer), str(card), str(work / "peer")]
-        runs["peer"] = lambda: subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        runs["peer"] = lambda: _quietly(str(peer), str(card), str(work / "peer"))
+        runs["peer_seal"] = lambda: _quietly(_ascmhl(), "create", "-h", "xxh128", str(work / "peer"))
     for name, run in runs.items():
         forget(files)
         costs[name] = measure(gigabytes, run)
     for name in ("write", "ours", "peer"):
         shutil.rmtree(work / name, ignore_errors=True)
     return costs
+
+
+def _quietly(*command: str) -> None:
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def _ascmhl() -> str:
+    """The reference tool, which the set-up installs beside us."""
+    return str(Path(sys.executable).with_name("ascmhl"))
 
 
 def copy_again(card: Path, files: list[Path], target: Path) -> None:
@@ -151,6 +176,7 @@ def summary(rounds: list[dict[str, Cost]]) -> JsonObject:
     result["share_of_serial_bound"] = _median([b / c["ours"].wall for b, c in zip(bound, rounds, strict=True)])
     if "peer" in rounds[0]:
         result["peer_cpu_over_ours"] = _median([costs["peer"].cpu / costs["ours"].cpu for costs in rounds])
+        result["peer_seal_cpu_over_ours"] = _median([c["peer_seal"].cpu / c["seal"].cpu for c in rounds])
         result["peer_wall_over_ours"] = _median([costs["peer"].wall / costs["ours"].wall for costs in rounds])
     return result
 
@@ -186,7 +212,7 @@ def main(argv: list[str] | None = None) -> int:
         record(
             options.out / "verified_copy.json",
             command=command + (f" --peer  # {PEER}" if options.peer else ""),
-            packages=("xxhash",),
+            packages=("xxhash", "ascmhl"),
             figures={"load_at_the_end": round(os.getloadavg()[0], 1), "openssl": ssl.OPENSSL_VERSION, **results},
         )
     return 0
