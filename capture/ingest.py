@@ -8,30 +8,30 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import cast
 
 from capture import store
+from capture.admission import ON_THE_CARD, Papers, admit_shoot
 from capture.checks import CHECKS
 from capture.checks.plates import plain_cameras
 from capture.checks.scale import pixels_per_mm
 from capture.checks.sync import sync_facts
-from capture.consent import Act, Permit, admit, require, require_record
 from capture.coverage import judge
-from capture.custody.cards import Card, find_papers, is_copy, name_cards, take_load
+from capture.custody.cards import Card, Load, find_papers, is_copy, name_cards, take_load
 from capture.custody.items import VAULT
 from capture.custody.offload import Custody, Offload, offload
 from capture.custody.safe import FILE_NAME as CUSTODY
 from capture.custody.safe import CardVerdict, custody_json, judge_cards
 from capture.decode_all import Looked, decode_all
-from capture.errors import ConsentRefused
 from capture.ignore import read_file_rules, rules_used
-from capture.issues import JsonObject, JsonValue, Report
+from capture.issues import Issue, JsonObject, JsonValue, Report
 from capture.layout import expected_shots, shot_at, split_reshoot
 from capture.measure import FRAMES_MEASURED
 from capture.mhl.originals import seal_originals
+from capture.mhl.seal import Seal
 from capture.report.session_page import write_session_page
 from capture.session import Session, Shot, read_session
 from capture.thumbnails import FOLDER as THUMBNAILS
@@ -39,6 +39,7 @@ from capture.thumbnails import Thumbnails
 from capture.validate import (
     ARTEFACT,
     Context,
+    Original,
     ValidatedSession,
     load_validated,
     original_to_json,
@@ -61,61 +62,114 @@ def ingest(
     source: Path | Sequence[Path],
     vault: Vault,
     *,
-    described_by: Path | None = None,
-    consent: Path | None = None,
-    day: dt.date | None = None,
-    force: bool = False,
+    papers: Papers = ON_THE_CARD,
     copying: Copying = TO_THE_VAULT,
+    force: bool = False,
 ) -> tuple[ValidatedSession, Report]:
     """Bring a shoot into the vault and look at every frame of it.
 
-    `source` is the card or the cards; session.toml and consent.toml lie on one of them, or in the folder
-    `described_by` where the cards must not be written to. `consent` is her record (default: that consent.toml, else
-    the one in the vault); `day` is the day on which the consent must hold, today by default. A second run of an
-    unchanged shoot reads nothing, writes nothing and says so in `report.facts["skipped"]`. `report.facts["cards"]`
-    says of each card whether it may be formatted.
+    `source` is the card or the cards; session.toml and consent.toml lie on one of them, or where `papers` says. A
+    second run of an unchanged shoot reads nothing, writes nothing and says so in `report.facts["skipped"]`.
+    `report.facts["cards"]` says of each card whether it may be formatted.
 
     Raises InvalidSession for an unusable session.toml and ConsentRefused before anything is copied, ValueError for a
     card or a further folder that is not there. Missing, broken and odd files are issues of the report, and the rest
     goes on.
     """
     cards = name_cards([source] if isinstance(source, Path) else source)
-    papers = described_by or find_papers(cards)
-    session = read_session(papers)
-    if consent is None and described_by is None:
-        consent = next((c.folder / "consent.toml" for c in cards if (c.folder / "consent.toml").is_file()), None)
+    described = papers.folder or find_papers(cards)
+    session = read_session(described)
+    if papers.consent is None and papers.folder is None:
+        beside = (card.folder / "consent.toml" for card in cards)
+        papers = replace(papers, consent=next((path for path in beside if path.is_file()), None))
     also = _further_disks(copying.also, session, (*(card.folder for card in cards), vault.root.resolve()))
-    permit = admit_shoot(papers, vault, session, consent, day)
+    permit = admit_shoot(described, vault, session, papers)
     folder = vault.session(session.session.person, session.session.id)
-    stored = _stored_papers(cards, papers, consent)
-    load = take_load(cards, session, skip=(vault.root, *copying.also, *stored), rules=read_file_rules(papers))
-    folders = {card.name: card.folder for card in cards}
-    copies = offload(load.items, folder, also=also, cards=folders, verify=copying.verify)
-    disks = (VAULT, *also)
-    shots = _shots(session, {item.logical for item in load.items}, copies)
-    missing = tuple(shot for shot in load.missing if shot not in shots)
-    when = dt.datetime.now(dt.UTC)
-    seals = [seal_originals(disk, label, copies, when=when) for label, disk in {VAULT: folder, **also}.items()]
-    faults = (*load.issues, *copies.issues, *(trouble for seal in seals for trouble in seal.issues))
-    custody: JsonValue = [[s.stem, cast(JsonObject, asdict(c))] for s, c in shots.items()]
-    troubles: JsonValue = [[i.code, i.where, i.found] for i in faults]
+    stored = _stored_papers(cards, described, papers.consent)
+    load = take_load(cards, session, skip=(vault.root, *copying.also, *stored), rules=read_file_rules(described))
+    brought = _bring(load, folder, also, session, verify=copying.verify)
     inputs = {
-        "session": store.sha256_file(papers / "session.toml"),
+        "session": store.sha256_file(described / "session.toml"),
         "consent": permit.record_digest,
-        "files": store.sha256_text(json.dumps([custody, troubles, [s.stem for s in missing]], sort_keys=True)),
+        "files": brought.digest,
     }
     settings: JsonObject = {"frames_measured": FRAMES_MEASURED}
     artefact_folder = folder.derived(ARTEFACT)
-    wrote = copies.wrote or any(seal.written for seal in seals)
-    if not force and not wrote and store.current(artefact_folder, ARTEFACT, inputs=inputs, settings=settings):
+    if not force and not brought.wrote and store.current(artefact_folder, ARTEFACT, inputs=inputs, settings=settings):
         done = load_validated(folder)
-        verdicts = judge_cards(load, copies, disks, done.report.issues)
+        verdicts = brought.judge(done.report.issues)
         facts: JsonObject = {**done.report.facts, **_facts_of_cards(verdicts), "skipped": True}
         return done, Report(done.report.step, done.report.issues, facts)
     store.reopen(artefact_folder, ARTEFACT)
-    thumbnails = Thumbnails(artefact_folder / THUMBNAILS)
-    looked = decode_all(folder, shots, thumbnails)
-    context = Context(session, looked.originals, missing, (*faults, *looked.issues), thumbnails)
+    originals, report = _look(session, brought, artefact_folder)
+    store.write_atomic(folder.toml, (described / "session.toml").read_bytes())
+    result: JsonObject = {
+        "session": session.session.id,
+        "files": [original_to_json(folder, o) for o in originals],
+        "custody": brought.custody,
+        "sealed": brought.seals[0].c4,  # newest manifest of originals/ascmhl: a history cut short shows by it
+    }
+    store.finish(artefact_folder, ARTEFACT, consent=permit.consent, inputs=inputs, settings=settings, result=result)
+    return load_validated(folder), report
+
+
+@dataclass(frozen=True)
+class _Brought:
+    """What the disks hold after the copy, and what went wrong on the way."""
+
+    load: Load
+    copies: Offload
+    folder: SessionFolder
+    disks: tuple[str, ...]
+    shots: Mapping[Shot, Custody]
+    seals: tuple[Seal, ...]  # of originals/ on each disk
+
+    @property
+    def missing(self) -> tuple[Shot, ...]:
+        return tuple(shot for shot in self.load.missing if shot not in self.shots)
+
+    @property
+    def faults(self) -> tuple[Issue, ...]:
+        sealing = (trouble for seal in self.seals for trouble in seal.issues)
+        return (*self.load.issues, *self.copies.issues, *sealing)
+
+    @property
+    def wrote(self) -> bool:
+        return self.copies.wrote or any(seal.written for seal in self.seals)
+
+    @property
+    def custody(self) -> list[JsonValue]:
+        return [[shot.stem, cast(JsonObject, asdict(record))] for shot, record in self.shots.items()]
+
+    @property
+    def digest(self) -> str:
+        """Stands for the files, for those that are missing and for all trouble with them."""
+        troubles: JsonValue = [[i.code, i.where, i.found] for i in self.faults]
+        missing: JsonValue = [shot.stem for shot in self.missing]
+        return store.sha256_text(json.dumps([self.custody, troubles, missing], sort_keys=True))
+
+    def judge(self, issues: Sequence[Issue]) -> list[CardVerdict]:
+        """Whether each card may be formatted."""
+        return list(judge_cards(self.load, self.copies, self.disks, issues))
+
+
+def _bring(
+    load: Load, folder: SessionFolder, also: Mapping[str, SessionFolder], session: Session, *, verify: bool
+) -> _Brought:
+    """Copy what lies on the cards, and seal the originals on every disk."""
+    cards = {content.card.name: content.card.folder for content in load.contents}
+    copies = offload(load.items, folder, also=also, cards=cards, verify=verify)
+    when = dt.datetime.now(dt.UTC)
+    seals = [seal_originals(disk, label, copies, when=when) for label, disk in {VAULT: folder, **also}.items()]
+    shots = _shots(session, {item.logical for item in load.items}, copies)
+    return _Brought(load, copies, folder, (VAULT, *also), shots, tuple(seals))
+
+
+def _look(session: Session, brought: _Brought, artefact: Path) -> tuple[tuple[Original, ...], Report]:
+    """Decode every file, run the checks and write the report in its three forms into the folder of the artefact."""
+    thumbnails = Thumbnails(artefact / THUMBNAILS)
+    looked = decode_all(brought.folder, brought.shots, thumbnails)
+    context = Context(session, looked.originals, brought.missing, (*brought.faults, *looked.issues), thumbnails)
     issues, covered = judge(context, CHECKS)
     found: JsonObject = {
         "coverage": covered.to_json(),
@@ -124,39 +178,12 @@ def ingest(
         "pixels_per_mm": cast(JsonObject, pixels_per_mm(context)),
         "cameras_with_plain_plates": cast("list[JsonValue]", plain_cameras(context)),
     }
-    verdicts = judge_cards(load, copies, disks, issues)
-    report = Report("ingest", issues, {**_facts(looked, copies), **_facts_of_cards(verdicts), **found})
-    store.write_atomic(folder.toml, (papers / "session.toml").read_bytes())
-    store.write_json(artefact_folder / "report.json", report.to_json())
-    store.write_json(artefact_folder / CUSTODY, custody_json(load, copies, disks, verdicts))
-    write_session_page(artefact_folder / "report.html", context, report, covered)
-    result: JsonObject = {
-        "session": session.session.id,
-        "files": [original_to_json(folder, o) for o in looked.originals],
-        "custody": custody,
-        "sealed": seals[0].c4,  # newest manifest of originals/ascmhl: a history that was cut short shows by it
-    }
-    store.finish(artefact_folder, ARTEFACT, consent=permit.consent, inputs=inputs, settings=settings, result=result)
-    return load_validated(folder), report
-
-
-def admit_shoot(source: Path, vault: Vault, session: Session, consent: Path | None, day: dt.date | None) -> Permit:
-    """The gate. The record in the vault is asked too, because a withdrawal is written there."""
-    person, consent_id = session.session.person, session.session.consent
-    stored = vault.consent_file(person, consent_id)
-    brought = consent or source / "consent.toml"
-    if consent is not None or brought.is_file():
-        permit = require_record(brought, person, consent_id, act=Act.INGEST, day=day)
-        if stored.is_file():
-            permit = require(vault, person, consent_id, act=Act.INGEST, day=day)
-        admit(vault, brought, person, consent_id)
-        return permit
-    if not stored.is_file():
-        raise ConsentRefused(
-            f"consent {consent_id!r} is neither in {source} as consent.toml nor in the vault; "
-            "fill in the record that `twin init` writes"
-        )
-    return require(vault, person, consent_id, act=Act.INGEST, day=day)
+    verdicts = brought.judge(issues)
+    report = Report("ingest", issues, {**_facts(looked, brought.copies), **_facts_of_cards(verdicts), **found})
+    store.write_json(artefact / "report.json", report.to_json())
+    store.write_json(artefact / CUSTODY, custody_json(brought.load, brought.copies, brought.disks, verdicts))
+    write_session_page(artefact / "report.html", context, report, covered)
+    return looked.originals, report
 
 
 def _further_disks(folders: Sequence[Path], session: Session, others: Sequence[Path]) -> dict[str, SessionFolder]:

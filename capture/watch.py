@@ -8,7 +8,6 @@ lie in the vault, in derived/watch of the session.
 from __future__ import annotations
 
 import dataclasses
-import datetime as dt
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -16,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias, cast
 
+from capture.admission import ON_THE_CARD, Papers, admit_shoot
 from capture.checks import CHECKS
 from capture.coverage import Coverage, judge
 from capture.decode_all import Found as Decoding
@@ -24,7 +24,6 @@ from capture.decode_worker import Refusal
 from capture.errors import InvalidSession
 from capture.ignore import FILE_NAME as IGNORE_FILE
 from capture.ignore import read_file_rules
-from capture.ingest import admit_shoot
 from capture.issues import Issue, Report, issue
 from capture.layout import Found, Inventory, expected_shots, take_inventory
 from capture.session import Shot, read_session
@@ -108,9 +107,7 @@ class Watcher:
         folder: Path,
         vault: Vault,
         *,
-        described_by: Path | None = None,
-        consent: Path | None = None,
-        day: dt.date | None = None,
+        papers: Papers = ON_THE_CARD,
         finished: Sequence[str] = (),
         quiet_s: float = QUIET_S,
         checks_share: float = CHECKS_SHARE,
@@ -119,7 +116,7 @@ class Watcher:
         if vault.root.resolve().is_relative_to(folder.resolve()):
             raise ValueError(f"vault {vault.root} lies in the folder that is watched; name another one with --vault")
         self.folder = folder
-        self._vault, self._papers, self._consent, self._day = vault, described_by or folder, consent, day
+        self._vault, self._admission, self._papers = vault, papers, papers.folder or folder
         self._finished, self._quiet_s = frozenset(finished), quiet_s
         self._checks_share = checks_share
         self._session = read_session(self._papers)
@@ -164,7 +161,7 @@ class Watcher:
         return tuple(path.stat().st_mtime_ns if path.is_file() else 0 for path in papers)
 
     def _admit(self) -> None:
-        admit_shoot(self._papers, self._vault, self._session, self._consent, self._day)
+        admit_shoot(self._papers, self._vault, self._session, self._admission)
 
     def _reread(self) -> tuple[Issue, ...]:
         """A take may be added while the shoot runs; a session.toml that is half edited leaves the last one standing."""

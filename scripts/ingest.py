@@ -37,14 +37,14 @@ def ingest(
     force: Force = False,
 ) -> None:
     """Copy a shoot into the vault, check every frame, and say whether each card may be formatted."""
+    from capture.admission import Papers
     from capture.ingest import Copying
     from capture.ingest import ingest as run
     from capture.vault import Vault
 
     copying = Copying(also=tuple(also or ()), verify=verify)
-    validated, report = run(
-        cards, Vault(vault), described_by=described_by, consent=consent, force=force, copying=copying
-    )
+    papers = Papers(described_by, consent)
+    validated, report = run(cards, Vault(vault), papers=papers, copying=copying, force=force)
     code = exit_code(report)
     head = validated.session.session
     printer = printer_of(ctx)

@@ -46,15 +46,15 @@ def watch(
     until_complete: Annotated[bool, typer.Option("--until-complete", help="End when the grid is full.")] = False,
 ) -> None:
     """Check files while they land, until Ctrl-C. Nothing is written into FOLDER."""
+    from capture.admission import Papers
     from capture.report.watch_page import summary, what_now, write_watch_page
     from capture.vault import Vault
     from capture.watch import QUIET_S, Watcher
     from capture.watch import watch as run
 
     quiet = 0.0 if once else QUIET_S
-    watcher = Watcher(
-        folder, Vault(vault), described_by=described_by, consent=consent, finished=finished or (), quiet_s=quiet
-    )
+    papers = Papers(described_by, consent)
+    watcher = Watcher(folder, Vault(vault), papers=papers, finished=finished or (), quiet_s=quiet)
     page = watcher.page_folder / "watch.html"
     printer, last, stopped, written = printer_of(ctx), None, False, 0.0
     try:

@@ -10,6 +10,7 @@ from pathlib import Path
 import bagit
 import pytest
 
+from capture.admission import Papers
 from capture.bag import export_bag
 from capture.bag_check import check_bag
 from capture.errors import ConsentRefused, IncompleteInput
@@ -54,7 +55,7 @@ def test_the_conformance_suite_comes_out_right(suite: Path) -> None:
 @pytest.fixture
 def session(small_session: Callable[..., Path], tmp_path: Path) -> SessionFolder:
     """An ingested shoot."""
-    return ingest(small_session(cameras=2, lights=1), Vault(tmp_path / "vault"), day=DAY)[0].folder
+    return ingest(small_session(cameras=2, lights=1), Vault(tmp_path / "vault"), papers=Papers(day=DAY))[0].folder
 
 
 def test_a_session_becomes_a_bag(session: SessionFolder, tmp_path: Path) -> None:

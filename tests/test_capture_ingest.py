@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from conftest import CONSENT
 
+from capture.admission import Papers
 from capture.custody import blocks, place, transfer
 from capture.errors import ConsentRefused, IncompleteInput, InvalidSession
 from capture.ingest import ingest
@@ -111,7 +112,7 @@ def test_no_record_copies_nothing(small_session: Build, vault: Vault, tmp_path: 
     with pytest.raises(ConsentRefused, match="neither in .* as consent.toml nor in the vault"):
         ingest(card, vault)
     assert not vault.root.exists()
-    ingest(card, vault, consent=tmp_path / "elsewhere.toml")
+    ingest(card, vault, papers=Papers(consent=tmp_path / "elsewhere.toml"))
     ingest(card, vault)  # the record is in the vault now
 
 
@@ -126,7 +127,7 @@ def test_a_withdrawal_in_the_vault_counts_more_than_the_card(small_session: Buil
 
 def test_the_day_decides(small_session: Build, vault: Vault) -> None:
     with pytest.raises(ConsentRefused, match="it begins on 2020-01-01"):
-        ingest(small_session(), vault, day=dt.date(2019, 6, 1))
+        ingest(small_session(), vault, papers=Papers(day=dt.date(2019, 6, 1)))
 
 
 def test_an_unusable_description_is_refused(small_session: Build, vault: Vault) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from capture.admission import Papers
 from capture.ingest import ingest
 from capture.issues import Report
 from capture.mhl.chain import FILE_NAME
@@ -48,7 +49,7 @@ def test_an_ingest_is_sealed(small_session: Callable[..., Path], tmp_path: Path)
     shutil.move(last, tmp_path / "late.jpg")
 
     def run() -> tuple[Path, Report]:
-        validated, report = ingest(card, vault, day=DAY)
+        validated, report = ingest(card, vault, papers=Papers(day=DAY))
         return validated.folder.originals, report
 
     originals, _ = run()
@@ -84,16 +85,16 @@ def test_an_ingest_is_sealed(small_session: Callable[..., Path], tmp_path: Path)
 
 def test_rot_is_sealed_as_failed(small_session: Callable[..., Path], tmp_path: Path) -> None:
     card, vault = small_session(cameras=1, lights=1), Vault(tmp_path / "vault")
-    originals = ingest(card, vault, day=DAY)[0].folder.originals
+    originals = ingest(card, vault, papers=Papers(day=DAY))[0].folder.originals
     bad = originals / "plates/cam1.jpg"
     bad.chmod(0o644)
     bad.write_bytes(bad.read_bytes()[:-2] + b"xx")
-    _, report = ingest(card, vault, day=DAY)
+    _, report = ingest(card, vault, papers=Papers(day=DAY))
     assert "ORIGINAL_CHANGED" in {item.code for item in report.errors}
     assert "failed" in actions(manifests(originals)[-1])
     assert verdict(originals) == [("HASH_MISMATCH", "plates/cam1.jpg")]
     count = len(manifests(originals))
-    ingest(card, vault, day=DAY)
+    ingest(card, vault, papers=Papers(day=DAY))
     assert len(manifests(originals)) == count
 
 

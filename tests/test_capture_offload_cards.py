@@ -13,6 +13,7 @@ from typing import cast
 import pytest
 from conftest import CONSENT, texture
 
+from capture.admission import Papers
 from capture.custody.cards import name_cards, shown
 from capture.errors import InvalidSession
 from capture.images import encode_jpeg
@@ -239,7 +240,7 @@ def test_papers_of_several_cards(two: tuple[Path, Path], vault: Vault) -> None:
     (second / "session.toml").write_text((first / "session.toml").read_text() + "\n# other\n")
     with pytest.raises(InvalidSession, match="those of cards card and second differ; take one of them off"):
         ingest(two, vault)
-    _, report = ingest(two, vault, described_by=first, consent=second / "consent.toml")
+    _, report = ingest(two, vault, papers=Papers(first, second / "consent.toml"))
     assert (originals(vault) / "card/second/session.toml").is_file()
     assert (second / "consent.toml").read_text() == CONSENT
 

@@ -17,7 +17,7 @@ from capture.images import encode_jpeg
 from capture.ingest import ingest
 from capture.issues import JsonObject, Report, issue
 from capture.report import figures, issue_list, page, picture, table, verdict
-from capture.report.contact_sheet import Sheet
+from capture.report.contact_sheet import Sheet, Worst
 from capture.report.coverage_map import LINES, coverage_map, reshoot_list
 from capture.report.plots import Axis, Dot, drawn, exposure_plot, focus_plot
 from capture.report.session_page import session_verdict, write_session_page
@@ -226,3 +226,19 @@ def test_a_gap_of_the_plan_is_said_at_the_top(tmp_path: Path) -> None:
     html = session_verdict(report, covered.lines)
     assert "Before she goes, the plan lacks: hands · cam1, lights light1, light2, light3" in html
     assert 'verdict warn"' in html
+
+
+def test_an_issue_of_many_places_marks_every_cell() -> None:
+    worst = Worst(
+        [
+            issue("CAMERA_MOVED", where="stills/take2/*/cam1", found="9 px"),
+            issue("FOCUS_SOFT", where="stills/take2/key/cam1.jpg"),
+            issue("LIGHT_MISMATCH", where="stills/take1/key"),
+        ]
+    )
+    moved = worst.get("stills/take2/fill/cam1")
+    assert moved is not None
+    assert moved.code == "CAMERA_MOVED"
+    assert "stills/take1/key/cam9" in worst
+    assert "stills/take1/fill/cam1" not in worst
+    assert "stills/take2/key/cam2" not in worst

@@ -12,6 +12,7 @@ import pytest
 from conftest import CONSENT, texture
 
 from capture import watch as watching
+from capture.admission import Papers
 from capture.errors import ConsentRefused
 from capture.images import encode_jpeg
 from capture.issues import Severity
@@ -224,7 +225,7 @@ def test_a_folder_that_goes_away_is_said_and_comes_back(small_session: Build, tm
     for name in ("session.toml", "consent.toml"):
         (card / name).rename(papers / name)
     card.rename(folder)
-    watcher = Watcher(folder, Vault(tmp_path / "vault"), described_by=papers)
+    watcher = Watcher(folder, Vault(tmp_path / "vault"), papers=Papers(papers))
     before = watcher.look(4e9)
     folder.rename(tmp_path / "gone")
     sight = watcher.look(4e9 + 1)

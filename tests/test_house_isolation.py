@@ -67,6 +67,7 @@ TINY_SHOOT = """
 import datetime as dt
 from pathlib import Path
 import numpy as np
+from capture.admission import Papers
 from capture.images import encode_jpeg
 from capture.ingest import ingest
 from capture.store import write_atomic
@@ -108,6 +109,6 @@ separate_document = true
 adult = true
 signed_on = 2026-01-01
 ''')
-validated, report = ingest(shoot, Vault(folder / "vault"), day=dt.date(2026, 1, 2))
+validated, report = ingest(shoot, Vault(folder / "vault"), papers=Papers(day=dt.date(2026, 1, 2)))
 print("usable", len(validated.originals))
 """

@@ -9,6 +9,7 @@ import pytest
 from safetensors import safe_open
 
 from calibration.rig import calibrate
+from capture.admission import Papers
 from capture.ingest import ingest
 from capture.vault import Vault
 from training.bases import EMBEDDED
@@ -32,7 +33,7 @@ def test_from_four_webcam_videos_to_a_comparison(data_dir: Path, tmp_path: Path)
     footage = data_dir / "caliscope-4cam"
     if not footage.is_dir():
         pytest.skip(f"no footage at {footage}; set LIKENESS_DATA")
-    validated, report = ingest(footage, Vault(tmp_path / "vault"), described_by=EXAMPLE)
+    validated, report = ingest(footage, Vault(tmp_path / "vault"), papers=Papers(EXAMPLE))
     assert report.ok, [i.found for i in report.errors]
     assert len(validated.originals) == 8
     rig, report = calibrate(validated)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import cast
 
 import cv2
@@ -40,6 +41,21 @@ _SHORT = {
     "ORIGINAL_CHANGED": "changed",
     "HASH_MISMATCH": "copy differs",
     "PLATE_MISSING": "missing",
+    "LIGHT_MISMATCH": "other light",
+    "CAMERA_SWAPPED": "other camera",
+    "CAMERA_MOVED": "moved",
+    "CAMERA_LATE": "late",
+    "CAMERA_SERIAL_DIFFERS": "other body",
+    "PHOTO_MIRRORED": "mirrored",
+    "SUBJECT_EXTRA": "second person",
+    "SUBJECT_MISSING": "nobody",
+    "NOISE_HIGH": "noise",
+    "CLOCK_SKEW": "clock",
+    "FRAME_DROPPED": "dropped frames",
+    "FRAME_FROZEN": "frozen frames",
+    "PRIVACY_GPS": "place in tags",
+    "PRIVACY_NAME": "name in tags",
+    "PRIVACY_THUMBNAIL": "face in tags",
 }
 _STRIPS = {
     ShotKind.CLIP: "Clips",
@@ -106,7 +122,7 @@ class Sheet:
         self._session = context.session
         self._context = context
         self._aspect = {c.id: c.width / c.height for c in context.session.camera}
-        self._worst = worst_by_place(report.issues)
+        self._worst = Worst(report.issues)
         shots = [o.shot for o in context.originals]
         troubled = {shot for shot in shots if shot.stem in self._worst}
         self._pictures = Pictures(context.thumbnails, shots, troubled, budget)
@@ -165,14 +181,30 @@ class Sheet:
         }
 
 
-def worst_by_place(issues: Iterable[Issue]) -> dict[str, Issue]:
-    """The worst issue that names a file or a place, ignored ones left out."""
-    worst: dict[str, Issue] = {}
-    counted = [item for item in issues if item.severity is not Severity.IGNORED]
-    for item in sorted(counted, key=lambda i: i.severity is not Severity.ERROR):
-        for name in (item.where, place_of(item.where)):
-            worst.setdefault(name, item)
-    return worst
+class Worst:
+    """The worst issue of each place, ignored ones left out; an issue names a file, a folder or a pattern of places."""
+
+    def __init__(self, issues: Iterable[Issue]) -> None:
+        self._exact: dict[str, Issue] = {}
+        self._patterns: list[tuple[str, Issue]] = []
+        counted = [item for item in issues if item.severity is not Severity.IGNORED]
+        for item in sorted(counted, key=lambda i: i.severity is not Severity.ERROR):
+            place = place_of(item.where)
+            self._exact.setdefault(item.where, item)
+            self._exact.setdefault(place, item)
+            if "*" in place:
+                self._patterns.append((place, item))
+
+    def get(self, stem: str) -> Issue | None:
+        """The worst issue that names the place `stem`, or None; an error before a warning."""
+        parts = stem.split("/")
+        folders = ("/".join(parts[:n]) for n in range(len(parts), 1, -1))
+        found = [self._exact[name] for name in folders if name in self._exact]
+        found += [item for pattern, item in self._patterns if fnmatchcase(stem, pattern)]
+        return min(found, key=lambda i: i.severity is not Severity.ERROR, default=None)
+
+    def __contains__(self, stem: str) -> bool:
+        return self.get(stem) is not None
 
 
 def _sample(shots: Sequence[Shot], troubled: Set[Shot], room: int) -> set[Shot]:

@@ -78,7 +78,8 @@ def _places(issues: Sequence[Issue]) -> str:
     for item in issues:
         parts = place_of(item.where).split("/")
         if parts[0] == ShotKind.STILL.value and len(parts) == 4:
-            cameras.setdefault((parts[1], parts[2]), []).append(parts[3])
+            take, light = parts[1].replace("*", "every take"), parts[2].replace("*", "every light")
+            cameras.setdefault((take, light), []).append(parts[3])
         else:
             others.append(place_of(item.where))
     lights: dict[tuple[str, tuple[str, ...]], list[str]] = {}

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from capture.issues import Report
 from capture.report import Tone, environment, ignored_list, issue_list, page, picture, verdict
-from capture.report.contact_sheet import worst_by_place
+from capture.report.contact_sheet import Worst
 from capture.report.coverage_map import coverage_map, reshoot_list
 from capture.report.session_page import session_title
 from capture.store import write_atomic
@@ -24,8 +24,9 @@ _TROUBLED = 12  # pictures with an issue
 def write_watch_page(path: Path, sight: Sight, *, refresh_s: int) -> None:
     """Write the page of one look atomically; `refresh_s` = 0 for the last one, which stays as it is."""
     clock = dt.datetime.fromtimestamp(sight.at).strftime("%H:%M:%S")
-    context, worst = sight.context, worst_by_place(sight.report.issues)
-    troubled = [o.shot for o in context.originals if o.shot.stem in worst][:_TROUBLED]
+    context, worst = sight.context, Worst(sight.report.issues)
+    named = ((o.shot, worst.get(o.shot.stem)) for o in context.originals)
+    troubled = [(shot, item, _picture(sight, shot.stem)) for shot, item in named if item is not None][:_TROUBLED]
     body = (
         environment()
         .get_template("watch.html.j2")
@@ -37,7 +38,7 @@ def write_watch_page(path: Path, sight: Sight, *, refresh_s: int) -> None:
             more_waiting=max(0, len(sight.waiting) - _WAITING),
             issues=issue_list(sight.report),
             map=coverage_map(sight.covered) if sight.covered.cells else "",
-            troubled=[(shot, worst[shot.stem], _picture(sight, shot.stem)) for shot in troubled],
+            troubled=troubled,
             latest=[(shot, _picture(sight, shot.stem)) for shot in sight.latest],
             ignored=ignored_list(sight.report),
         )
