@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from calibration.boards.aprilgrid import GridFinder
 from calibration.pose import Floats
 from calibration.target import Target
 from capture.images import read_image
@@ -51,7 +52,8 @@ def make_finder(target: Target) -> Finder:
     It returns None where fewer than six corners are found or all lie on one line, which fixes no pose. Not to be
     shared between threads.
     """
-    search = _charuco_finder(target) if target.board.kind == "charuco" else _chessboard_finder(target)
+    finders = {"charuco": _charuco_finder, "chessboard": _chessboard_finder, "aprilgrid": _aprilgrid_finder}
+    search = finders[target.board.kind](target)
 
     def find(picture: Picture) -> Corners | None:
         grey = picture if picture.ndim == 2 else np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY), np.uint8)
@@ -131,6 +133,16 @@ def _chessboard_finder(target: Target) -> Finder:
         full = (np.asarray(uv, dtype=np.float32) + 0.5) / scale - 0.5  # keeps pixel centres at integers
         refined = cv2.cornerSubPix(grey, full.astype(np.float32), (11, 11), (-1, -1), stop)
         return Corners(np.arange(len(refined)), np.asarray(refined, dtype=np.float64).reshape(-1, 2))
+
+    return search
+
+
+def _aprilgrid_finder(target: Target) -> Finder:
+    grid = GridFinder(target.board)
+
+    def search(grey: Picture) -> Corners | None:
+        ids, uv = grid.find(grey)
+        return Corners(ids, uv) if len(ids) else None
 
     return search
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from calibration.boards.aprilgrid import tag_dictionary, tag_points
 from calibration.pose import Floats, Pose
 from capture.session import Board
 
@@ -34,19 +35,22 @@ class Target:
 
     def detector(self) -> cv2.aruco.CharucoDetector:
         """A ChArUco detector. Not to be shared between threads."""
-        return cv2.aruco.CharucoDetector(_charuco(self.board))
+        return cv2.aruco.CharucoDetector(charuco_of(self.board))
 
 
 def target_of(board: Board) -> Target:
     """The geometry of a session's board.
 
-    Raises ValueError for an unknown dictionary, for a board with more markers than its dictionary, and for a
+    Raises ValueError for an unknown dictionary, for a board or grid with more markers than its dictionary, and for a
     chessboard that looks the same when turned by 180 degrees, because two cameras could then not agree on it.
     """
     if board.kind == "charuco":
-        points = np.asarray(_charuco(board).getChessboardCorners(), dtype=np.float64)
+        points = np.asarray(charuco_of(board).getChessboardCorners(), dtype=np.float64)
         # OpenCV returns float32: put the corners back on the exact grid of the print
         points = np.round(points / board.square_m) * board.square_m
+    elif board.kind == "aprilgrid":
+        tag_dictionary(board)
+        points = tag_points(board)
     else:
         if (board.columns + board.rows) % 2 == 0:
             raise ValueError(
@@ -73,7 +77,8 @@ def small_pool(dictionary: str, markers: int) -> str:
     return f"{family}_{fitting[0]}"
 
 
-def _charuco(board: Board) -> cv2.aruco.CharucoBoard:
+def charuco_of(board: Board) -> cv2.aruco.CharucoBoard:
+    """OpenCV's own description of a ChArUco board, with the smallest dictionary that holds its markers."""
     pool = small_pool(board.dictionary, board.columns * board.rows // 2)
     dictionary = cv2.aruco.getPredefinedDictionary(int(getattr(cv2.aruco, pool)))
     made = cv2.aruco.CharucoBoard((board.columns, board.rows), board.square_m, board.marker_m, dictionary)

@@ -144,12 +144,12 @@ class Ignore(Record):
 
 
 class Board(Record):
-    """`[calibration.board]`: the printed target. ChArUco needs `marker_m` and `dictionary`."""
+    """`[calibration.board]`: the printed target. ChArUco needs `marker_m` and `dictionary`, an AprilGrid `marker_m`."""
 
-    kind: Literal["charuco", "chessboard"]
-    columns: int = Field(ge=3, description="squares for charuco, inner corners for chessboard, along x")
+    kind: Literal["charuco", "chessboard", "aprilgrid"]
+    columns: int = Field(ge=3, description="squares for charuco, inner corners for chessboard, tags, along x")
     rows: int = Field(ge=3)
-    square_m: float = Field(gt=0, lt=1, description="side of a square in METRES")
+    square_m: float = Field(gt=0, lt=1, description="side of a square, or from tag to tag, in METRES")
     marker_m: float = Field(default=0.0, ge=0, lt=1)
     dictionary: str = ""
     inverted: bool = Field(default=False, description="white and black are exchanged on the print")
@@ -160,6 +160,8 @@ class Board(Record):
     def _complete(self) -> Board:
         if self.kind == "charuco" and not (0 < self.marker_m < self.square_m and self.dictionary):
             raise ValueError("a charuco board needs dictionary and marker_m, smaller than square_m")
+        if self.kind == "aprilgrid" and not 0 < self.marker_m < self.square_m:
+            raise ValueError("an aprilgrid needs marker_m, the side of a tag, smaller than square_m, from tag to tag")
         return self
 
 
