@@ -1,4 +1,4 @@
-"""The one camera model of the house: pinhole with Brown's distortion, OpenCV axes, integer pixel centres."""
+"""The one camera of the house: OpenCV axes, integer pixel centres, and a lens after Brown or a fisheye."""
 
 from __future__ import annotations
 
@@ -6,20 +6,30 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Literal, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from calibration.fisheye import distort_fisheye, fisheye_fold_angle, undistort_fisheye
 from calibration.pose import Floats, Pose
 from capture.issues import JsonObject, JsonValue
 
+LensModel: TypeAlias = Literal["brown", "fisheye"]
+COEFFICIENTS: dict[LensModel, tuple[str, ...]] = {  # as OpenCV orders them
+    "brown": ("k1", "k2", "p1", "p2", "k3"),
+    "fisheye": ("k1", "k2", "k3", "k4"),
+}
 _NEWTON_STEPS = 50
 _NEWTON_DONE = 1e-13  # in normalised image units: 1e-10 px for the longest lens
 
 
 @dataclass(frozen=True, eq=False)
 class Camera:
-    """A placed camera. x right, y down, z forward; distortion is (k1, k2, p1, p2, k3) as OpenCV orders it."""
+    """A placed camera. x right, y down, z forward; distortion as OpenCV orders it.
+
+    Model "brown" has (k1, k2, p1, p2, k3), "fisheye" has (k1, k2, k3, k4) of `cv2.fisheye`.
+    """
 
     id: str
     width: int  # pixels
@@ -28,13 +38,17 @@ class Camera:
     fy: float
     cx: float  # pixels; the centre of the top left pixel is (0, 0)
     cy: float
-    distortion: Floats  # (5,)
+    distortion: Floats  # (5,), of a fisheye (4,)
     world_from_camera: Pose
+    model: LensModel = "brown"
 
     def __post_init__(self) -> None:
         distortion = np.array(self.distortion, dtype=np.float64)
-        if distortion.shape != (5,):
-            raise ValueError(f"camera {self.id} needs distortion (k1, k2, p1, p2, k3), got {distortion.shape}")
+        if self.model not in COEFFICIENTS:
+            raise ValueError(f"camera {self.id} has lens model {self.model!r}; it must be one of {list(COEFFICIENTS)}")
+        names = COEFFICIENTS[self.model]
+        if distortion.shape != (len(names),):
+            raise ValueError(f"camera {self.id} needs distortion ({', '.join(names)}), got {distortion.shape}")
         numbers = (self.fx, self.fy, self.cx, self.cy, *distortion)
         if not all(math.isfinite(n) for n in numbers) or min(self.fx, self.fy) <= 0:
             raise ValueError(f"camera {self.id} has intrinsics that no lens has: {[float(n) for n in numbers]}")
@@ -53,6 +67,14 @@ class Camera:
         """Position (3,) of the camera in the world, metres."""
         return self.world_from_camera.translation
 
+    @property
+    def fold_radius(self) -> float:
+        """Distance from the axis (normalised, x / z) past which the lens model folds back; inf where it never does."""
+        if self.model == "brown":
+            return fold_radius(self.distortion)
+        angle = fisheye_fold_angle(self.distortion)
+        return math.tan(angle) if angle < math.pi / 2 else math.inf
+
     def placed(self, world_from_camera: Pose) -> Camera:
         """The same camera somewhere else."""
         return replace(self, world_from_camera=world_from_camera)
@@ -68,14 +90,16 @@ class Camera:
         xy = np.full((len(depth), 2), np.nan)
         xy[front] = x_camera[front, :2] / depth[front, None]
         with np.errstate(over="ignore", invalid="ignore"):
-            xy[(xy**2).sum(axis=1) >= fold_radius(self.distortion) ** 2] = np.nan
-            uv = distort(xy, self.distortion) * (self.fx, self.fy) + (self.cx, self.cy)
+            xy[(xy**2).sum(axis=1) >= self.fold_radius**2] = np.nan
+            bent = (distort if self.model == "brown" else distort_fisheye)(xy, self.distortion)
+            uv = bent * (self.fx, self.fy) + (self.cx, self.cy)
         return uv, depth
 
     def rays(self, uv: ArrayLike) -> Floats:
         """Unit directions (N, 3) in the world of pixels (N, 2); NaN where no direction reaches that pixel."""
         pixels = np.asarray(uv, dtype=np.float64).reshape(-1, 2)
-        xy = undistort((pixels - (self.cx, self.cy)) / (self.fx, self.fy), self.distortion)
+        bent = (pixels - (self.cx, self.cy)) / (self.fx, self.fy)
+        xy = (undistort if self.model == "brown" else undistort_fisheye)(bent, self.distortion)
         direction = np.concatenate([xy, np.ones((len(xy), 1))], axis=1)
         direction /= np.linalg.norm(direction, axis=1, keepdims=True)
         return direction @ self.world_from_camera.rotation.T
@@ -91,13 +115,14 @@ class Camera:
             "fy": float(self.fy),
             "cx": float(self.cx),
             "cy": float(self.cy),
+            "model": self.model,
             "distortion": [float(v) for v in self.distortion],
             "world_from_camera": rows,
         }
 
     @staticmethod
     def from_json(data: Mapping[str, JsonValue]) -> Camera:
-        """Read what `to_json` wrote. Raises ValueError that names a key that is missing."""
+        """Read what `to_json` wrote, without "model" as Brown's. Raises ValueError that names a missing key."""
         wanted = ("id", "width", "height", "fx", "fy", "cx", "cy", "distortion", "world_from_camera")
         missing = [key for key in wanted if key not in data]
         if missing:
@@ -106,7 +131,8 @@ class Camera:
         fx, fy, cx, cy = (float(str(data[key])) for key in ("fx", "fy", "cx", "cy"))
         pose = Pose.from_matrix(np.array(data["world_from_camera"], dtype=np.float64))
         distortion = np.array(data["distortion"], dtype=np.float64)
-        return Camera(str(data["id"]), size[0], size[1], fx, fy, cx, cy, distortion, pose)
+        model = cast(LensModel, str(data.get("model", "brown")))
+        return Camera(str(data["id"]), size[0], size[1], fx, fy, cx, cy, distortion, pose, model)
 
 
 def distort(xy: Floats, distortion: Floats) -> Floats:

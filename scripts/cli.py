@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from capture.errors import LikenessError
+from scripts.board import board
 from scripts.calibrate import calibrate
 from scripts.compare import compare
 from scripts.dataset import dataset
@@ -24,6 +25,7 @@ from scripts.manifest import manifest
 from scripts.marks import marks
 from scripts.printing import Printer
 from scripts.render import render
+from scripts.rig import rig
 from scripts.train import train
 from scripts.watch import watch
 
@@ -54,9 +56,10 @@ def _globals(
     ctx.obj = Printer(machine=as_json, quiet=quiet)
 
 
-for verb in (init, watch, ingest, calibrate, marks, dataset, train, render, compare, demo):
+for verb in (init, board, watch, ingest, calibrate, marks, dataset, train, render, compare, demo):
     app.command()(verb)
 app.add_typer(manifest, name="manifest")
+app.add_typer(rig, name="rig")
 
 
 def split_flags(arguments: Sequence[str]) -> tuple[list[str], list[str]]:

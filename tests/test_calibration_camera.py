@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from calibration.camera import Camera, distort, distortion_jacobian, fold_radius
+from calibration.fisheye import distort_fisheye, fisheye_by_distortion, fisheye_fold_angle, fisheye_jacobian
 from calibration.pose import Pose
 
+FISHEYE = np.array([0.031, -0.022, 0.014, -0.004])
 LENSES = {
     "none": np.zeros(5),
     "barrel": np.array([-0.332, 0.0464, -0.0043, 0.0041, 0.0666]),
@@ -112,3 +114,67 @@ def test_impossible_cameras_are_refused() -> None:
         Camera("c", 0, 10, 1.0, 1.0, 5.0, 5.0, np.zeros(5), Pose.identity())
     with pytest.raises(ValueError, match="camera json has no 'fy'"):
         Camera.from_json({k: v for k, v in a_camera().to_json().items() if k != "fy"})
+
+
+def a_fisheye(pose: Pose | None = None) -> Camera:
+    placed = pose or Pose.from_rotvec((0.3, -0.5, 0.2), (1.0, -2.0, 0.5))
+    return Camera("cam00", 1280, 720, 523.5, 527.9, 618.3, 394.2, FISHEYE, placed, "fisheye")
+
+
+def test_a_fisheye_projects_as_opencvs() -> None:
+    camera = a_fisheye()
+    points = camera.centre + camera.rays(pixels_of(camera)) * 2.5
+    inverse = camera.world_from_camera.inverse()
+    theirs, _ = cv2.fisheye.projectPoints(
+        points[:, None], inverse.rotvec, inverse.translation, camera.K, camera.distortion
+    )
+    ours, depth = camera.project(points)
+    assert np.abs(ours - theirs[:, 0]).max() < 1e-9
+    assert (depth > 0).all()
+    brown = Camera("c", 1280, 720, 523.5, 527.9, 618.3, 394.2, LENSES["none"], camera.world_from_camera)
+    assert np.nanmax(np.abs(brown.project(points)[0] - ours)) > 50  # negative control: a pinhole is another lens
+
+
+def test_rays_of_a_fisheye_invert_its_projection() -> None:
+    camera = a_fisheye()
+    pixels = np.vstack([pixels_of(camera), [camera.cx, camera.cy]])
+    back, _ = camera.project(camera.centre + camera.rays(pixels) * 3.0)
+    assert np.abs(back - pixels).max() < 1e-8
+
+
+def test_derivatives_of_the_fisheye_are_its_slopes() -> None:
+    xy, h = np.random.default_rng(2).uniform(-1.5, 1.5, (50, 2)), 1e-6
+    analytic = fisheye_jacobian(xy, FISHEYE)
+    for axis in range(2):
+        step = np.eye(2)[axis] * h
+        numeric = (distort_fisheye(xy + step, FISHEYE) - distort_fisheye(xy - step, FISHEYE)) / (2 * h)
+        assert np.allclose(analytic[:, :, axis], numeric, atol=1e-8)
+    by_lens = fisheye_by_distortion(xy)
+    for k in range(4):
+        step = np.eye(4)[k] * h
+        numeric = (distort_fisheye(xy, FISHEYE + step) - distort_fisheye(xy, FISHEYE - step)) / (2 * h)
+        assert np.allclose(by_lens[:, :, k], numeric, atol=1e-8)
+    assert np.allclose(fisheye_jacobian(np.zeros((1, 2)), FISHEYE), np.eye(2))
+
+
+def test_a_fisheye_that_folds_back_has_no_pixel_beyond() -> None:
+    lens = np.array([-0.3, 0.0, 0.0, 0.0])
+    fold = fisheye_fold_angle(lens)
+    assert fold == pytest.approx(np.sqrt(1 / 0.9))
+    camera = Camera("c", 100, 100, 80.0, 80.0, 50.0, 50.0, lens, Pose.identity(), "fisheye")
+    uv, _ = camera.project([[np.tan(fold * 1.01), 0, 1.0], [np.tan(fold * 0.99), 0, 1.0]])
+    assert np.isnan(uv[0]).all()
+    assert np.isfinite(uv[1]).all()
+    assert np.isnan(camera.rays([[50 + 80 * 0.75, 50.0]])).all()
+
+
+def test_json_keeps_the_model_and_old_json_is_browns() -> None:
+    back = Camera.from_json(json.loads(json.dumps(a_fisheye().to_json())))
+    assert back.to_json() == a_fisheye().to_json()
+    assert back.model == "fisheye"
+    old = {k: v for k, v in a_camera().to_json().items() if k != "model"}
+    assert Camera.from_json(old).to_json() == a_camera().to_json()
+    with pytest.raises(ValueError, match="lens model 'omni'; it must be one of"):
+        Camera.from_json({**a_camera().to_json(), "model": "omni"})
+    with pytest.raises(ValueError, match=r"needs distortion \(k1, k2, k3, k4\), got \(5,\)"):
+        Camera.from_json({**a_camera().to_json(), "model": "fisheye"})

@@ -17,7 +17,7 @@ from scripts.cli import app, main, split_flags
 from scripts.ingest import exit_code
 from scripts.printing import Outcome, Printer
 
-VERBS = ("init", "watch", "ingest", "calibrate", "marks", "dataset", "train", "render", "compare", "demo")
+VERBS = ("init", "board", "watch", "ingest", "calibrate", "marks", "dataset", "train", "render", "compare", "demo")
 
 
 def run(*arguments: str) -> int:
@@ -214,3 +214,14 @@ def test_a_foreign_package_found_first_ends_the_command(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert f"package 'training' is taken from {tmp_path / 'training'}, not from {HOUSE}" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_board_is_written_with_the_lines_that_describe_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "board.pdf"
+    assert run("board", str(out), "--columns", "5", "--rows", "7", "--square-mm", "30", "--paper", "A4") == 0
+    assert out.read_bytes().startswith(b"%PDF-1.4")
+    said = capsys.readouterr().out
+    assert "[calibration.board]" in said
+    assert "square_m = 0.03\n" in said
+    assert run("board", str(tmp_path / "board.doc")) == errors.EXIT_USAGE
+    assert "ends in .doc; give a name that ends in .pdf or .svg" in capsys.readouterr().err

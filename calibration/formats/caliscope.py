@@ -1,20 +1,25 @@
-"""The TOML of Caliscope (also read by Pose2Sim and Anipose users): one table per camera.
+"""The TOML of Caliscope: tables [cameras.N], metres, fisheye or not.
 
-`rotation` (a matrix) and `translation` take world points into the camera, metres; `matrix` and `distortions` are
-OpenCV's. Caliscope counts its cameras, so the table is named by the count and our id is kept under `name`.
+Caliscope counts its cameras, so a table is named by the count and our id is kept under `name`, which it ignores. Its
+rotation is a matrix in old files and a vector of radians in new ones, which read both. Its older config.toml has tables
+[cam_N]. Reference: mprib/caliscope, `cameras/camera_array.py`.
 """
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping, Sequence
-from typing import cast
+from pathlib import Path
 
 import numpy as np
 
 from calibration.camera import Camera
-from calibration.pose import Floats, Pose
-from capture.issues import JsonValue
+from calibration.formats.camera_tables import camera_of, tables_of, written
+from calibration.formats.reading import file_at, text_of, toml_of
+from calibration.formats.rig_file import Hints, RigFile, RigToWrite
+from capture import store
+from capture.issues import JsonObject
+
+FILE = "camera_array.toml"
 
 
 def to_toml(cameras: Sequence[Camera], rms_px: Mapping[str, float]) -> str:
@@ -25,52 +30,62 @@ def to_toml(cameras: Sequence[Camera], rms_px: Mapping[str, float]) -> str:
 def from_toml(text: str) -> tuple[Camera, ...]:
     """The cameras of a camera_array.toml or config.toml; a camera without `name` is called cam_<number>.
 
-    Raises ValueError that names the table and the key for anything missing, and for a fisheye lens.
+    Raises ValueError that names the table and the key for anything missing or wrong.
     """
-    data = tomllib.loads(text)
-    tables = data.get("cameras") or {k: v for k, v in data.items() if k.startswith("cam_")}
+    return tuple(camera_of(key, table, _name(key, table)) for key, table in _tables(text).items())
+
+
+def read(path: Path, hints: Hints) -> RigFile:
+    """The cameras of a file or of the folder it lies in, also those that Caliscope was told to ignore."""
+    del hints  # the file says all
+    text = text_of(file_at(path, FILE))
+    notes = []
+    for key, table in _tables(text).items():
+        if table.get("ignore") is True:
+            notes.append(f"camera {_name(key, table)} is set to be ignored in Caliscope; it is read")
+        if table.get("rotation_count"):
+            notes.append(
+                f"camera {_name(key, table)} is turned for display in Caliscope; its lens is of the file as shot"
+            )
+    return RigFile(from_toml(text), tuple(notes))
+
+
+def write(rig: RigToWrite, folder: Path) -> tuple[str, ...]:
+    """Write the file; returns what it could not hold."""
+    store.write_atomic(folder / FILE, to_toml(rig.cameras, rig.rms_px))
+    return ("that z points up is not in the file; Caliscope numbers the cameras and ignores their names",)
+
+
+def _tables(text: str) -> dict[str, JsonObject]:
+    data = toml_of(text, "rig toml")
+    cameras = data.get("cameras")
+    if isinstance(cameras, dict) and all(isinstance(table, dict) for table in cameras.values()) and cameras:
+        return {str(key): table for key, table in cameras.items() if isinstance(table, dict)}
+    tables = tables_of(data)
     if not tables:
-        raise ValueError(f"rig toml has no [cameras.N] and no [cam_N] table; it holds {sorted(data)}")
-    return tuple(_camera(str(key), table) for key, table in tables.items())
+        raise ValueError(f"rig toml has no [cameras.N] and no [cam_N] table; it holds {sorted(data)[:20]}")
+    return {key: dict(table) for key, table in tables.items()}
+
+
+def _name(key: str, table: JsonObject) -> str:
+    return str(table.get("name") or f"cam_{table.get('cam_id', key)}")
 
 
 def _table(index: int, camera: Camera, error: float | None) -> str:
     pose = camera.world_from_camera.inverse()
-    lines = [
-        f"[cameras.{index}]",
-        f"cam_id = {index}",
-        f'name = "{camera.id}"',
-        f"size = [{camera.width}, {camera.height}]",
-        "rotation_count = 0",
-        "ignore = false",
-        f"matrix = {_rows(camera.K)}",
-        f"distortions = {_row(camera.distortion)}",
-        f"rotation = {_rows(pose.rotation)}",
-        f"translation = {_row(pose.translation)}",
-    ]
-    if error is not None:
-        lines.append(f"error = {float(error)!r}")
-    return "\n".join(lines) + "\n"
-
-
-def _camera(key: str, table: Mapping[str, JsonValue]) -> Camera:
-    missing = [k for k in ("size", "matrix", "distortions", "rotation", "translation") if k not in table]
-    if missing:
-        raise ValueError(f"rig toml table {key!r} has no {missing[0]!r}; a camera that is not placed cannot be read")
-    if table.get("fisheye", False):
-        raise ValueError(f"rig toml table {key!r} is a fisheye lens; only Brown's model is read here")
-    matrix = np.array(table["matrix"], dtype=np.float64)
-    rotation = np.array(table["rotation"], dtype=np.float64)
-    pose = Pose(rotation, np.array(table["translation"], dtype=np.float64)).inverse()
-    width, height = cast("list[int]", table["size"])
-    name = str(table.get("name") or f"cam_{table.get('cam_id', key)}")
-    numbers = (float(matrix[0, 0]), float(matrix[1, 1]), float(matrix[0, 2]), float(matrix[1, 2]))
-    return Camera(name, width, height, *numbers, np.array(table["distortions"], dtype=np.float64), pose)
-
-
-def _row(values: Floats) -> str:
-    return "[" + ", ".join(repr(float(v)) for v in values) + "]"
-
-
-def _rows(values: Floats) -> str:
-    return "[" + ", ".join(_row(row) for row in values) + "]"
+    return written(
+        f"cameras.{index}",
+        {
+            "cam_id": index,
+            "name": camera.id,
+            "size": [camera.width, camera.height],
+            "rotation_count": 0,
+            "ignore": False,
+            "matrix": camera.K,
+            "distortions": camera.distortion,
+            "rotation": pose.rotation,
+            "translation": pose.translation,
+            "fisheye": camera.model == "fisheye",
+            **({} if error is None else {"error": np.array(error)}),
+        },
+    )
