@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import cast
+from dataclasses import asdict, dataclass
+from typing import Literal, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from capture.issues import JsonObject, JsonValue
 
 F64 = NDArray[np.float64]
+Verdict: TypeAlias = Literal["seen", "faint", "dark", "turned away", "hidden", "outside"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,6 +22,19 @@ class Place:
     position: F64  # (3,) metres, world
     normal: F64  # (3,) unit, outward
     spread_mm: float  # RMS distance of the viewing rays from the position
+
+
+@dataclass(frozen=True)
+class Sight:
+    """How one photograph shows a mark."""
+
+    take: str
+    camera: str
+    light: str
+    diameter_px: float
+    facing: float  # cosine between the skin's normal and the way to the camera
+    contrast: float  # colour difference to the skin around it, CIELAB; 0 where it was not measured
+    verdict: Verdict
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +47,14 @@ class Birthmark:
     diameter_mm: float
     spread_mm: float  # the largest of its places
     views: int  # camera views that it was triangulated from, all takes together
+    kind: str = "mole"
+    colour: tuple[float, float, float] = (0.0, 0.0, 0.0)  # median difference to the skin around it in L*, a*, b*
+    sights: tuple[Sight, ...] = ()  # every photograph of a take that it has a place in
+
+    @property
+    def contrast(self) -> float:
+        """Colour difference to the skin around it, CIELAB; 0 for a map that did not measure it."""
+        return float(np.linalg.norm(self.colour))
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +91,10 @@ def _mark_json(mark: Birthmark) -> JsonObject:
         "diameter_mm": mark.diameter_mm,
         "spread_mm": mark.spread_mm,
         "views": mark.views,
+        "kind": mark.kind,
+        "colour": list(mark.colour),
         "places": places,
+        "sights": [cast(JsonObject, asdict(sight)) for sight in mark.sights],
     }
 
 
@@ -79,7 +104,25 @@ def _mark_from_json(data: JsonObject) -> Birthmark:
         for take, p in cast("dict[str, JsonObject]", data["places"]).items()
     }
     diameter, spread = (float(str(data[key])) for key in ("diameter_mm", "spread_mm"))
-    return Birthmark(str(data["id"]), str(data["label"]), places, diameter, spread, int(str(data["views"])))
+    lightness, red, yellow = cast("list[float]", data.get("colour", [0.0, 0.0, 0.0]))
+    sights = tuple(_sight(s) for s in cast("list[JsonObject]", data.get("sights", [])))
+    return Birthmark(
+        str(data["id"]),
+        str(data["label"]),
+        places,
+        diameter,
+        spread,
+        int(str(data["views"])),
+        str(data.get("kind", "mole")),
+        (lightness, red, yellow),
+        sights,
+    )
+
+
+def _sight(data: JsonObject) -> Sight:
+    take, camera, light = (str(data[key]) for key in ("take", "camera", "light"))
+    size, facing, contrast = (float(str(data[key])) for key in ("diameter_px", "facing", "contrast"))
+    return Sight(take, camera, light, size, facing, contrast, cast(Verdict, data["verdict"]))
 
 
 def floats(values: F64) -> list[JsonValue]:

@@ -13,9 +13,11 @@ from pathlib import Path
 import numpy as np
 
 from calibration import mark_points
-from calibration.birthmarks import Birthmark, BirthmarkMap, Place, floats
+from calibration.birthmarks import F64, Birthmark, BirthmarkMap, Place, Sight, floats
+from calibration.mark_mirror import MirrorCheck, check_mirrored
 from calibration.mark_page import Card, Crop, write_page
 from calibration.mark_points import Candidate, Sighting, View
+from calibration.mark_sights import sights_of_take, with_sights
 from calibration.mark_takes import link
 from calibration.mark_views import see_take
 from calibration.rig import RigCalibration
@@ -123,6 +125,9 @@ def _propose(validated: ValidatedSession, rig: RigCalibration, inputs: Mapping[s
         issues += trouble
         pictures |= {(take.id, v.camera.id): Path(v.picture) for v in views}
         blobs += sum(len(v.blobs) for v in views)
+        mirrored = [check for check in check_mirrored(views) if check.mirrored]
+        issues += [_mirrored(take.id, check) for check in mirrored]
+        views = [v for v in views if v.camera.id not in {check.camera for check in mirrored}]
         takes[take.id] = mark_points.group(views)
     linked = link(takes, {t.id: t.facing_deg for t in validated.session.take})
     shown = [(f"m{k:02d}", mark) for k, mark in enumerate(linked[:MAX_PROPOSED], start=1)]
@@ -153,6 +158,13 @@ def _propose(validated: ValidatedSession, rig: RigCalibration, inputs: Mapping[s
     ]
     _finish(validated, inputs, report, {"stage": "proposed", "candidates": positions})
     return report
+
+
+def _mirrored(take: str, check: MirrorCheck) -> Issue:
+    found = f"{check.flipped} marks of the other cameras fit it flipped, {check.direct} as it is"
+    return issue(
+        "PHOTO_MIRRORED", where=f"stills/{take}/*/{check.camera}", expected="as the other cameras", found=found
+    )
 
 
 _HEADING = (
@@ -209,6 +221,7 @@ def _place(
     known = {m.id: [p for p in m.photo if _check_photo(validated, rig, m, p, issues)] for m in wanted}
     placed: dict[str, dict[str, Candidate]] = {m.id: {} for m in wanted}
     pictures: dict[tuple[str, str], Path] = {}
+    sights: dict[str, tuple[list[Sight], list[F64]]] = {m.id: ([], []) for m in wanted}
     for take in validated.session.take:
         named = {m.id: [p for p in known[m.id] if p.take == take.id] for m in wanted}
         if not any(named.values()):
@@ -221,7 +234,12 @@ def _place(
                 candidate = place_mark(mark.id, take.id, _sightings(rig, named[mark.id]), views, issues)
                 if candidate is not None:
                     placed[mark.id][take.id] = candidate
-    result = BirthmarkMap(tuple(_birthmark(m, placed[m.id]) for m in wanted if placed[m.id]))
+        here = {m: (_at(c[take.id]), c[take.id].diameter_mm) for m, c in placed.items() if take.id in c}
+        for name, (seen, colours) in sights_of_take(validated, rig, take, here, views).items():
+            sights[name][0].extend(seen)
+            sights[name][1].extend(colours)
+    marks_placed = [_birthmark(m, placed[m.id]) for m in wanted if placed[m.id]]
+    result = BirthmarkMap(tuple(with_sights(mark, *sights[mark.id]) for mark in marks_placed))
     store.write_json(folder / "map.json", result.to_json())
     write_marks(folder / "marks.toml", marks)
     write_page(
@@ -309,11 +327,16 @@ def _birthmark(entry: MarkEntry, places: Mapping[str, Candidate]) -> Birthmark:
     return Birthmark(
         entry.id,
         entry.label,
-        {take: Place(c.position, c.normal, c.spread_mm) for take, c in places.items()},
+        {take: _at(c) for take, c in places.items()},
         float(np.median([c.diameter_mm for c in places.values()])),
         max(c.spread_mm for c in places.values()),
         sum(len(c.sightings) for c in places.values()),
+        entry.kind,
     )
+
+
+def _at(candidate: Candidate) -> Place:
+    return Place(candidate.position, candidate.normal, candidate.spread_mm)
 
 
 def _finish(validated: ValidatedSession, inputs: Mapping[str, str], report: Report, result: JsonObject) -> None:

@@ -100,14 +100,12 @@ def triangulate_sightings(sightings: Sequence[Sighting], normal: F64 | None = No
 
 def group(views: Sequence[View]) -> list[Candidate]:
     """Candidates of one take, strongest first; a proposal supports at most one of them."""
-    rays = [v.camera.rays(np.array([[b.u, b.v] for b in v.blobs]).reshape(-1, 2)) for v in views]
-    points = [p for i, j in _pairs(views) for p in _meetings(views, rays, i, j)]
-    if not points:
-        return []
-    start = np.array(points)
+    start = meeting_points(views)
     start = start[inside_hull(start, views)]
+    if not len(start):
+        return []
     tried: list[tuple[tuple[int, float], list[tuple[int, int]]]] = []
-    for seen in _support(start, views):
+    for seen in support(start, views):
         if len(seen) >= 2:
             _, away = triangulate_sightings([Sighting(views[i].camera, views[i].blobs[k]) for i, k in seen])
             tried.append(((-len(seen), float(away.max())), seen))
@@ -123,6 +121,13 @@ def group(views: Sequence[View]) -> list[Candidate]:
         used |= {(i, k) for i, k in free if cameras.get(views[i].camera.id) is views[i].blobs[k]}
         found.append(candidate)
     return sorted(found, key=lambda c: -c.strength)
+
+
+def meeting_points(views: Sequence[View]) -> F64:
+    """Points (N, 3) where proposals of two cameras that look alike nearly meet; most of them are chance."""
+    rays = [v.camera.rays(np.array([[b.u, b.v] for b in v.blobs]).reshape(-1, 2)) for v in views]
+    points = [p for i, j in _pairs(views) for p in _meetings(views, rays, i, j)]
+    return np.array(points).reshape(-1, 3)
 
 
 def settle(sightings: Sequence[Sighting], views: Sequence[View]) -> Candidate | None:
@@ -242,7 +247,7 @@ def _alike(a: F64, b: F64, ratio: float) -> Bool:
     return np.asarray((a < ratio * b) & (b < ratio * a))
 
 
-def _support(points: F64, views: Sequence[View]) -> list[list[tuple[int, int]]]:
+def support(points: F64, views: Sequence[View]) -> list[list[tuple[int, int]]]:
     """For each point (N, 3) the proposals (view, index) that lie where it projects and have the size most of
     them have.
     """

@@ -18,7 +18,7 @@ from calibration.mark_points import Candidate
 Bool = NDArray[np.bool_]
 F64 = NDArray[np.float64]
 
-_TOLERANCE_M = 0.018  # breathing and standing anew
+TOLERANCE_M = 0.018  # breathing and standing anew
 _LOOSE_M = 0.12  # head and arms move; beyond this a match would be a guess
 _MAX_TURN_ERROR_DEG = 40.0  # how far `facing_deg` of session.toml may be off
 _MAX_STEP_M, _MAX_LIFT_M = 0.6, 0.08
@@ -81,7 +81,7 @@ def match(source: Sequence[Candidate], target: Sequence[Candidate], turn_deg: fl
     away = np.linalg.norm(turn.apply(a)[:, None] - b[None], axis=-1)
     normal = np.stack([c.normal for c in source]) @ yaw_matrix(turn.yaw_deg).T
     same_side = normal @ np.stack([c.normal for c in target]).T > 0.5
-    pairs = _mutual(away, alike & (away < _TOLERANCE_M))
+    pairs = mutual(away, alike & (away < TOLERANCE_M))
     taken_a, taken_b = {i for i, _ in pairs}, {j for _, j in pairs}
     loose = alike & same_side & (away < _LOOSE_M)
     loose[sorted(taken_a)] = False
@@ -111,6 +111,16 @@ def find_turn(a: F64, b: F64, alike: Bool, turn_deg: float) -> Turn | None:
     return _refined(best, a, b, alike) if best is not None else None
 
 
+def best_turn(a: F64, b: F64, alike: Bool) -> tuple[int, Turn | None]:
+    """How many points a (N, 3) and b (M, 3) agree under the best turn of all, and that turn: no facing is known."""
+    best, most = None, 0
+    for guess in range(0, 360, 60):  # `find_turn` looks 40 degrees to both sides
+        turn = find_turn(a, b, alike, float(guess))
+        if turn is not None and (count := int(_score(turn, a, b, alike)[0])) > most:
+            best, most = turn, count
+    return most, best
+
+
 def _alike(source: Sequence[Candidate], target: Sequence[Candidate]) -> Bool:
     size = np.log([c.diameter_mm for c in source])[:, None] - np.log([c.diameter_mm for c in target])[None]
     colour = np.stack([c.colour for c in source])[:, None] - np.stack([c.colour for c in target])[None]
@@ -126,8 +136,8 @@ def _trials(pairs: NDArray[np.int_], a: F64, b: F64) -> list[tuple[int, int]]:
     pa, pb = a[pairs[i, 0]] - a[pairs[j, 0]], b[pairs[i, 1]] - b[pairs[j, 1]]
     good = (pairs[i, 0] != pairs[j, 0]) & (pairs[i, 1] != pairs[j, 1])
     flat_a, flat_b = np.linalg.norm(pa[:, :2], axis=1), np.linalg.norm(pb[:, :2], axis=1)
-    good &= (flat_a > _MIN_BASE_M) & (np.abs(flat_a - flat_b) < _TOLERANCE_M)
-    good &= np.abs(pa[:, 2] - pb[:, 2]) < _TOLERANCE_M
+    good &= (flat_a > _MIN_BASE_M) & (np.abs(flat_a - flat_b) < TOLERANCE_M)
+    good &= np.abs(pa[:, 2] - pb[:, 2]) < TOLERANCE_M
     found = np.column_stack([i[good], j[good]])
     if len(found) > _MAX_TRIALS:
         found = found[np.random.default_rng(0).choice(len(found), _MAX_TRIALS, replace=False)]
@@ -148,21 +158,21 @@ def _fit(a: F64, b: F64) -> Turn:
 
 def _score(turn: Turn, a: F64, b: F64, alike: Bool) -> tuple[float, float]:
     away = np.where(alike, np.linalg.norm(turn.apply(a)[:, None] - b[None], axis=-1), np.inf)
-    pairs = _mutual(away, away < _TOLERANCE_M)
+    pairs = mutual(away, away < TOLERANCE_M)
     return float(len(pairs)), -float(sum(away[i, j] for i, j in pairs))
 
 
 def _refined(turn: Turn, a: F64, b: F64, alike: Bool) -> Turn:
     for _ in range(3):
         away = np.linalg.norm(turn.apply(a)[:, None] - b[None], axis=-1)
-        pairs = np.array(_mutual(away, alike & (away < _TOLERANCE_M)))
+        pairs = np.array(mutual(away, alike & (away < TOLERANCE_M)))
         if len(pairs) < 2:
             return turn
         turn = _fit(a[pairs[:, 0]], b[pairs[:, 1]])
     return turn
 
 
-def _mutual(away: F64, allowed: Bool) -> list[tuple[int, int]]:
+def mutual(away: F64, allowed: Bool) -> list[tuple[int, int]]:
     """Pairs that are each other's nearest allowed partner."""
     masked = np.where(allowed, away, np.inf)
     nearest_b, nearest_a = masked.argmin(axis=1), masked.argmin(axis=0)

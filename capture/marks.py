@@ -274,8 +274,8 @@ def _blob(lab: F32, core: Image, response: F32, radii: F32, peak: tuple[int, int
     cols = slice(max(0, col - reach), min(lab.shape[1], col + reach + 1))
     y, x = np.mgrid[rows, cols]
     distance, skin = np.hypot(y - row, x - col), core[rows, cols] > 0
-    centre = skin & (distance <= max(0.6 * radius, 1.0))
-    ring = skin & (distance >= 1.45 * radius + 0.5) & (distance <= 2.4 * radius + 1.5)
+    centre, ring = _zones(distance, radius)
+    centre, ring = centre & skin, ring & skin
     # Half the ring must be skin: beside hair, cloth or the silhouette nothing can be compared.
     if ring.sum() < 0.5 * np.pi * ((2.4 * radius + 1.5) ** 2 - (1.45 * radius + 0.5) ** 2):
         return None
@@ -289,6 +289,29 @@ def _blob(lab: F32, core: Image, response: F32, radii: F32, peak: tuple[int, int
         return None
     du, dv = _centroid(lab[rows, cols], ring, skin, (x - col, y - row), radius)
     return Blob(col + du, row + dv, radius, contrast, (float(colour[0]), float(colour[1]), float(colour[2])))
+
+
+def colour_at(image: Image, u: float, v: float, radius: float) -> tuple[F32, float] | None:
+    """Colour (3,) of a mark less that of the skin around it, CIELAB, and L* of that skin; None at the picture's edge.
+
+    `image` is (H, W, 3) BGR sRGB; the place is in pixels, its centre at integers.
+    """
+    reach = int(np.ceil(2.4 * radius)) + 2
+    row, col = round(v), round(u)
+    if not (reach <= row < image.shape[0] - reach and reach <= col < image.shape[1] - reach):
+        return None
+    rows, cols = slice(row - reach, row + reach + 1), slice(col - reach, col + reach + 1)
+    y, x = np.mgrid[rows, cols]
+    lab = to_lab(image[rows, cols])
+    centre, ring = _zones(np.hypot(y - v, x - u), radius)
+    around = np.median(lab[ring], axis=0)
+    return np.asarray(np.median(lab[centre], axis=0) - around, dtype=np.float32), float(around[0])
+
+
+def _zones(distance: NDArray[np.float64], radius: float) -> tuple[Bool, Bool]:
+    """The middle of a mark and the ring of skin around it, from the distance to its centre in pixels."""
+    ring = (distance >= 1.45 * radius + 0.5) & (distance <= 2.4 * radius + 1.5)
+    return np.asarray(distance <= max(0.6 * radius, 1.0)), np.asarray(ring)
 
 
 def _is_edge(response: F32, row: int, col: int, radius: float) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +17,9 @@ def marks(
     ctx: typer.Context,
     session: SessionName,
     confirmed: Annotated[Path | None, typer.Option(help="marks.toml in which a person confirmed marks.")] = None,
+    against: Annotated[
+        str, typer.Option(help="An earlier session of hers: say which marks are new, gone or changed.")
+    ] = "",
     vault: VaultPath = DEFAULT_VAULT,
     force: Force = False,
 ) -> None:
@@ -27,6 +31,14 @@ def marks(
     from capture.validate import load_validated
 
     found, report = find_marks(load_validated(folder), load_calibration(folder), confirmed=confirmed, force=force)
+    if against:
+        from calibration.landmarks import load_birthmarks
+        from calibration.mark_sessions import compare_maps
+
+        earlier = load_birthmarks(find_session(vault, against))
+        comparison = compare_maps(earlier, found or load_birthmarks(folder))
+        report = report.with_issues(comparison.issues())
+        report = replace(report, facts={**report.facts, f"against {against}": comparison.to_json()["counts"]})
     artefact = folder.derived("marks")
     where: tuple[Path, ...] = (page_of(artefact),)
     if found is None:

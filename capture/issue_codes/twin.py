@@ -14,6 +14,15 @@ TWIN: dict[str, Entry] = {
     "MARK_SPREAD_HIGH": Entry(
         _W, "The views of a mark do not meet in one place.", "Check that all its photographs show the same mark."
     ),
+    "MARK_CHANGED": Entry(
+        _W, "A mark is not as it was in the earlier session.", "Look at both; she may want a doctor to look at it too."
+    ),
+    "MARKS_MIRRORED": Entry(
+        _E, "The marks of two sessions agree only in a mirror.", "One was flipped: export it again without a flip."
+    ),
+    "MARKS_DISAGREE": Entry(
+        _E, "The marks of two sessions do not agree.", "Check whose sessions they are, and what was confirmed."
+    ),
     "MARK_PHOTO_UNKNOWN": Entry(
         _E, "marks.toml names a photograph that the session does not have.", "Correct its take, light and camera."
     ),
