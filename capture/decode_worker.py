@@ -52,6 +52,7 @@ def unpack(values: JsonObject) -> dict[str, object]:
         "thumbnail": base64.b64decode(str(values["thumbnail"])),
         "exif": exif_from_json(cast(JsonObject, values["exif"])),
         **{name: tuple((a, b) for a, b in cast("list[list[int]]", values[name])) for name in ("gaps", "frozen")},
+        **{name: tuple(map(tuple, cast("list[list[float]]", values[name]))) for name in ("motion", "smear")},
     }
 
 

@@ -21,8 +21,11 @@ from capture import images, raw, video
 from capture.exif import Exif, parse_exif, video_exif
 from capture.measured import Numbers
 from capture.picture import Grey8, Picture, turned
+from capture.smear import Row, SmearMeter
+from capture.sync.motion import MotionMeter, Step
 
 FRAMES_MEASURED = 24  # of a video, spread evenly; all frames are decoded
+_SMEAR_EVERY = 2  # of those frames; a dozen hold thousands of edges
 THUMBNAIL_PX = 240  # longer side
 _TILES = 16  # rows and columns
 _BAND = 128  # rows that are worked on at a time
@@ -65,6 +68,8 @@ class Decoded:
     timecode: str = ""
     gaps: tuple[tuple[int, int], ...] = ()
     frozen: tuple[tuple[int, int], ...] = ()
+    motion: tuple[Step, ...] = ()  # of a video, from each frame to the next
+    smear: tuple[Row, ...] = ()  # of a video: how sharp its edges are, by how fast they move
 
 
 def decode(path: Path, *, threads: int = 0) -> Decoded:
@@ -95,20 +100,29 @@ def _decode_video(path: Path, threads: int) -> Decoded:
     every = max(1, info.frames // FRAMES_MEASURED)
     pixels, thumbnail = "", b""
     numbers: list[Numbers] = []
-    still = _Stillness()
+    still, motion, smear = _Stillness(), MotionMeter(), SmearMeter()
+    before: Grey8 | None = None
+    steady = True  # frames of two sizes in one file cannot be compared, and tell no motion
     for frame in video.decode_frames(path, threads=threads):
-        change = still.add(frame.small())
-        if frame.index % every:
-            continue
-        image = frame.picture()
-        half = _halved(image)
-        if frame.index == 0:
-            pixels, thumbnail = _digest(half), _thumbnail(image, half)
-        numbers.append(_measure_half(half, frame.index, change=change, moving=True))
+        small = frame.small()
+        change = still.add(small)
+        steady = steady and (before is None or small.shape == before.shape)
+        if steady:
+            motion.add(small)
+        if frame.index % every == 0:
+            image = frame.picture()
+            half = _halved(image)
+            if frame.index == 0:
+                pixels, thumbnail = _digest(half), _thumbnail(image, half)
+            numbers.append(_measure_half(half, frame.index, change=change, moving=True))
+            if before is not None and len(numbers) % _SMEAR_EVERY:
+                smear.add(_grey(half), _turned(small, frame.turns), _turned(before, frame.turns))
+        before = small
     return Decoded(
         info.width, info.height, info.frames, round(info.fps, 4), pixels, tuple(numbers), thumbnail,
         codec=info.codec, exif=video_exif(info.tags), seconds=info.seconds, timecode=info.timecode, gaps=info.gaps,
-        frozen=tuple(still.runs()),
+        frozen=tuple(still.runs()), motion=motion.steps() if steady else (),
+        smear=smear.rows(),
     )  # fmt: skip
 
 
@@ -143,7 +157,7 @@ def measure(image: Picture, frame: int = 0) -> Numbers:
 
 
 def _measure_half(half: Picture, frame: int = 0, *, change: float = -1.0, moving: bool = False) -> Numbers:
-    levels = cast(Grey8, cv2.cvtColor(half, cv2.COLOR_BGR2GRAY))
+    levels = _grey(half)
     every = 2 if min(levels.shape) >= _BAND else 1  # of a large picture half of the rows say the same
     histogram = cv2.calcHist([levels[::every]], [0], None, [256], [0, 256]).ravel()
     count = float(histogram.sum())
@@ -269,6 +283,14 @@ def _halved(image: Pixels) -> Pixels:
     height, width = image.shape[:2]
     even = image[: max(height // 2 * 2, 1), : max(width // 2 * 2, 1)]
     return cast(Pixels, cv2.resize(even, (max(width // 2, 1), max(height // 2, 1)), interpolation=cv2.INTER_AREA))
+
+
+def _grey(image: Picture) -> Grey8:
+    return cast(Grey8, cv2.cvtColor(image, cv2.COLOR_BGR2GRAY))
+
+
+def _turned(grey: Grey8, turns: int) -> Grey8:
+    return cast(Grey8, np.ascontiguousarray(np.rot90(grey, turns)))
 
 
 def _digest(image: Picture) -> str:

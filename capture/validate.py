@@ -17,6 +17,8 @@ from capture.session import Session, Shot, ShotKind, read_session
 from capture.thumbnails import Thumbnails
 
 if TYPE_CHECKING:
+    from capture.smear import Row
+    from capture.sync.motion import Step
     from capture.vault import SessionFolder
 
 ARTEFACT = "ingest"
@@ -44,6 +46,9 @@ class Original:
     gaps: tuple[tuple[int, int], ...] = ()  # (frame before which the time stamps jump, frames missing there)
     frozen: tuple[tuple[int, int], ...] = ()  # (first, last) frame of each run of the same picture
     exif: Exif = Exif()
+    # Of a video that was just decoded; the manifest keeps neither.
+    motion: tuple[Step, ...] = ()  # from each frame to the next
+    smear: tuple[Row, ...] = ()  # how sharp edges are, by how fast they move
 
 
 @dataclass(frozen=True)

@@ -46,11 +46,15 @@ class Frame:
     index: int
     _frame: av.VideoFrame
 
+    @property
+    def turns(self) -> int:
+        """Quarter turns counter-clockwise that set it upright."""
+        return _quarter_turns(self._frame.rotation)
+
     def picture(self) -> Picture:
         """(H, W, 3) uint8 BGR, upright."""
         pixels = cast(Picture, self._frame.to_ndarray(format="bgr24"))
-        turns = _quarter_turns(self._frame.rotation)
-        return np.ascontiguousarray(np.rot90(pixels, turns)) if turns else pixels
+        return np.ascontiguousarray(np.rot90(pixels, self.turns)) if self.turns else pixels
 
     def small(self) -> Grey8:
         """(h, w) uint8 luma as the camera held it, w from 160 to 319, for comparison with the frame before."""

@@ -6,6 +6,7 @@ import dataclasses
 from itertools import pairwise
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from capture.checks.relative import residuals
 from capture.decode_worker import pack, unpack
 from capture.images import ImageError, Picture, decode_image, encode_jpeg, read_image
 from capture.measure import THUMBNAIL_PX, decode, measure
+from capture.sync.motion import motion_of
 from capture.video import VideoError, write_video
 
 SIDE = 512  # pixels of a session's frames
@@ -187,6 +189,35 @@ def test_results_pass_through_the_pipe(tmp_path: Path) -> None:
     assert decoded.frozen == ((0, 1), (2, 3), (4, 5))
     back = unpack(pack(decoded))
     assert {field.name: getattr(decoded, field.name) for field in dataclasses.fields(decoded)} == back
+
+
+def test_one_decode_gives_the_motion_that_a_decode_of_its_own_gives(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    write_video(path, (texture(n) for n in range(9)), 25)
+    decoded = decode(path)
+    assert len(decoded.motion) == 8
+    assert decoded.motion == motion_of(path)
+    assert unpack(pack(decoded))["motion"] == decoded.motion
+    (tmp_path / "a.jpg").write_bytes(encode_jpeg(texture(1)))
+    assert decode(tmp_path / "a.jpg").motion == decode(tmp_path / "a.jpg").smear == ()
+
+
+def test_a_clip_that_changes_its_size_has_no_motion(tmp_path: Path) -> None:
+    parts = []
+    for width, height in ((640, 360), (320, 240)):
+        with av.open(str(tmp_path / "part.ts"), "w", format="mpegts") as container:
+            stream = container.add_stream("mpeg2video", rate=25)
+            stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+            for level in (60, 120, 180):
+                picture = np.full((height, width, 3), level, np.uint8)
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, "bgr24")))
+            container.mux(stream.encode(None))
+        parts.append((tmp_path / "part.ts").read_bytes())
+    path = tmp_path / "a.mkv"
+    path.write_bytes(b"".join(parts))
+    decoded = decode(path)
+    assert decoded.frames == 6
+    assert decoded.motion == ()
 
 
 def test_results_of_many_files_stay_small(tmp_path: Path) -> None:

@@ -9,16 +9,12 @@ from capture.issues import Issue, issue
 from capture.session import ShotKind
 
 if TYPE_CHECKING:
-    from capture.validate import Context
+    from capture.validate import Context, Original
 
 
 def check_frames(context: Context) -> Iterator[Issue]:
     """One issue for each clip with gaps in its time stamps, one for each clip that stands still in places."""
-    seen: set[str] = set()
-    for original in context.originals:
-        if original.shot.kind not in (ShotKind.CLIP, ShotKind.BOARD) or original.sha256 in seen:
-            continue  # one file that `[sources]` names for two purposes is judged once
-        seen.add(original.sha256)
+    for original in recordings(context):
         lost = sum(count for _, count in original.gaps)
         if lost:
             at, count = original.gaps[0]
@@ -29,6 +25,17 @@ def check_frames(context: Context) -> Iterator[Issue]:
             first, last = original.frozen[0]
             found = f"{_frames(same)} like the one before, first {first} to {last}"
             yield issue("FRAME_FROZEN", where=original.shot.stem, expected="a new picture each frame", found=found)
+
+
+def recordings(context: Context) -> Iterator[Original]:
+    """Clips, and boards that were filmed: a file that `[sources]` names for two purposes only once."""
+    seen: set[str] = set()
+    for original in context.originals:
+        # A file that is still on its card has no digest yet.
+        own = original.sha256 or original.shot.stem
+        if original.shot.kind in (ShotKind.CLIP, ShotKind.BOARD) and own not in seen:
+            seen.add(own)
+            yield original
 
 
 def _frames(count: int) -> str:

@@ -1,4 +1,4 @@
-"""Time: cameras of one clip that began early or late, that nothing places, or whose clocks run apart."""
+"""Time: cameras of one clip that began early or late, that nothing places, whose clocks drift, or whose times lie."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from capture.issues import Issue, JsonObject, issue
 from capture.session import ShotKind
-from capture.sync.evidence import Stream
+from capture.sync.contradict import Contradiction, contradictions
+from capture.sync.evidence import Method, Stream
 from capture.sync.offsets import CameraOffset, ClipOffsets, time_offsets
 from capture.sync.stamps import FILE_NAME
 
@@ -22,10 +23,19 @@ _LATE_FRAMES = 0.75
 _OVER_RESIDUAL = 2.0  # short clips of few cameras err by half a frame, and their lags then disagree by as much
 _DRIFT_FRAMES = 0.5  # over the length of the clip
 _LEAST_S = 1.0  # shorter recordings tell no time, and lose nothing by it
+_MEANS = {  # what a contradiction comes from, where the motion lies (before, after) the time that the method tells
+    Method.STAMPS: ("its pictures are older than their stamps: camera or cable held them back before they were stamped",
+                    "its pictures are newer than their stamps: the other cameras held theirs back, or it stamps late"),
+    Method.TIMECODE: ("its timecode is ahead of the others': it was set by another clock, or it counts at another rate",
+                      "its timecode is behind the others': it was set by another clock, or it counts at another rate"),
+    Method.FLASH: ("the jump of light that places it is later than the one of the others, or another one",
+                   "the jump of light that places it is earlier than the one of the others, or another one"),
+}  # fmt: skip
 
 
 def check_sync(context: Context) -> Iterator[Issue]:
-    """Cameras late by a frame or more, those that no method places, and clocks that drift by half a frame."""
+    """Cameras late by a frame or more, those that no method places, clocks that drift by half a frame, and times that
+    what the cameras show contradicts."""
     for place, members in _clips(context).items():
         offsets = _offsets(members)
         stems = {o.shot.camera: o.shot.stem for o in members}
@@ -43,6 +53,8 @@ def check_sync(context: Context) -> Iterator[Issue]:
             if own is not None:
                 yield from _late(original, own, offsets)
                 yield from _drifting(original, own)
+        for contradiction in contradictions(_streams(members), offsets):
+            yield _contradicted(next(o for o in members if o.shot.camera == contradiction.camera), contradiction)
 
 
 def sync_facts(context: Context) -> JsonObject:
@@ -61,7 +73,7 @@ def _clips(context: Context) -> dict[str, tuple[Original, ...]]:
     seen: set[frozenset[str]] = set()
     found = {}
     for place, members in groups.items():
-        files = frozenset(o.sha256 for o in members)
+        files = frozenset(o.sha256 or o.shot.stem for o in members)  # none has a digest while it is on its card
         if len(members) > 1 and files not in seen:
             seen.add(files)
             found[place] = tuple(members)
@@ -69,7 +81,11 @@ def _clips(context: Context) -> dict[str, tuple[Original, ...]]:
 
 
 def _offsets(members: tuple[Original, ...]) -> ClipOffsets:
-    streams = tuple(
+    return _solved(_streams(members), tuple(o.sha256 for o in members), _table_of_times(members[0]))
+
+
+def _streams(members: tuple[Original, ...]) -> tuple[Stream, ...]:
+    return tuple(
         Stream(
             camera=o.shot.camera,
             path=o.path,
@@ -77,10 +93,10 @@ def _offsets(members: tuple[Original, ...]) -> ClipOffsets:
             fps=o.fps,
             name_on_card=o.name_on_card,
             timecode=o.timecode,
+            steps=o.motion,
         )
         for o in members
     )
-    return _solved(streams, tuple(o.sha256 for o in members), _table_of_times(members[0]))
 
 
 def _table_of_times(original: Original) -> Path | None:
@@ -118,3 +134,20 @@ def _drifting(original: Original, own: CameraOffset) -> Iterator[Issue]:
     found = f"clock {abs(own.drift_ppm):.0f} ppm {word}, {apart:.0f} ms over the {length:.0f} s of the clip"
     expected = f"within {_DRIFT_FRAMES:g} frames over the clip"
     yield issue("SYNC_DRIFT", where=original.shot.stem, expected=expected, found=found)
+
+
+def _contradicted(original: Original, found: Contradiction) -> Issue:
+    """Both figures in frames of this camera, and what such a difference comes from."""
+    rate = original.fps
+    told, seen = found.told_s * rate, found.seen_s * rate
+    figures = (
+        f"{_begun(told)} by {found.method.value} (residual {found.told_residual_s * rate:.1f}), "
+        f"{_begun(seen)} by motion (residual {found.seen_residual_s * rate:.1f})"
+    )
+    means = _MEANS[found.method][seen > told]
+    expected = f"the same offset by {found.method.value} and by motion"
+    return issue("SYNC_CONTRADICTED", where=original.shot.stem, expected=expected, found=f"{figures}; {means}")
+
+
+def _begun(frames: float) -> str:
+    return f"{abs(frames):.1f} frames {'late' if frames > 0 else 'early'}" if abs(frames) >= 0.05 else "0.0 frames"

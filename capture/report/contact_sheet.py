@@ -45,6 +45,8 @@ _SHORT = {
     "CAMERA_SWAPPED": "other camera",
     "CAMERA_MOVED": "moved",
     "CAMERA_LATE": "late",
+    "SYNC_CONTRADICTED": "other time",
+    "MOTION_BLUR": "motion blur",
     "CAMERA_SERIAL_DIFFERS": "other body",
     "PHOTO_MIRRORED": "mirrored",
     "SUBJECT_EXTRA": "second person",

@@ -59,7 +59,7 @@ def solve(lags: Sequence[Lag], *, together: float) -> Solution:
     of_camera = {
         name: float(np.sqrt(np.mean(left[rows[:, k] != 0] ** 2))) for k, name in enumerate(cameras)
     }  # fmt: skip
-    offsets -= _middle(offsets, together)
+    offsets -= middle(offsets, together)
     return Solution(
         offsets=dict(zip(cameras, map(float, offsets), strict=True)),
         residuals=of_camera,
@@ -68,7 +68,7 @@ def solve(lags: Sequence[Lag], *, together: float) -> Solution:
     )
 
 
-def _middle(offsets: NDArray[np.float64], together: float) -> float:
+def middle(offsets: NDArray[np.float64], together: float) -> float:
     """Mean of the largest group; of groups of one size that of the first camera's, then the earlier camera's."""
     groups = [np.abs(offsets - own) <= together for own in offsets]
     largest = max(groups, key=lambda group: (int(group.sum()), -int(np.argmax(group))))

@@ -20,7 +20,7 @@ from capture.sync.timecode import by_timecode
 CONFIDENT = 0.9
 REACH_S = 2.0  # pictures are searched this far: cameras of one clip are started together
 SOUND_REACH_S = 30.0  # sound seldom repeats itself
-_TOGETHER_FRAMES = 0.5
+TOGETHER_FRAMES = 0.5
 
 
 @dataclass(frozen=True)
@@ -114,13 +114,13 @@ def time_offsets(
         new = sure - set(placed)
         # A method that is asked later links its cameras to those placed before, and does not move the latter.
         useful = [g for g in evidence.lags if {g.first, g.second} <= sure and new & {g.first, g.second}]
-        reached = _reached(useful, set(placed))
+        reached = linked(useful, set(placed))
         lags += [lag for lag in useful if lag.first in reached or lag.second in reached]
         placed |= {name: evidence for name in names if name in reached & new}
     return _offsets(streams, placed, lags, tuple(remarks))
 
 
-def _reached(lags: Sequence[Lag], placed: set[str]) -> set[str]:
+def linked(lags: Sequence[Lag], placed: set[str]) -> set[str]:
     """Cameras that lags link to those already placed, or, while there are none, the largest linked group."""
     groups: list[set[str]] = [set(placed)] if placed else []
     for lag in lags:
@@ -138,7 +138,7 @@ def _offsets(
     if not lags:
         return ClipOffsets((), tuple(names), 0.0, remarks=remarks)
     frame = 1 / max(stream.fps for stream in streams if stream.camera in placed)
-    solution = solve(lags, together=_TOGETHER_FRAMES * frame)
+    solution = solve(lags, together=TOGETHER_FRAMES * frame)
     found = []
     for stream in streams:
         evidence = placed.get(stream.camera)
