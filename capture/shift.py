@@ -75,6 +75,23 @@ def measure_shift(first: Picture, second: Picture, free: Bool | None = None) -> 
     return Shift(float(middle[0]), float(middle[1]), len(found), spread)
 
 
+def glance(first: Picture, second: Picture, free: Bool) -> float | None:
+    """About how far two pictures of one size are apart, in pixels, from a single step of every tile at once.
+
+    True for moves of a fraction of a pixel, and cheap; a longer move gives some number that is not near 0. None where
+    `measure_shift` could tell nothing either.
+    """
+    one, two = (_log_grey(picture) for picture in (first, second))
+    steps = [_solver(one, box)[:2] @ _difference(one, two, box) for box in _tiles(one, free, (0, 0))]
+    return float(np.hypot(*np.median(steps, axis=0))) if len(steps) >= 3 else None
+
+
+def _difference(one: F32, two: F32, box: tuple[int, int, int]) -> NDArray[np.float64]:
+    x, y, side = box
+    tile = np.s_[y : y + side, x : x + side]
+    return cast("NDArray[np.float64]", (one[tile] - two[tile]).ravel().astype(np.float64))
+
+
 def _log_grey(picture: Picture) -> F32:
     """(H, W): a gain of the light is a sum here; the blur makes the gradients of the finest detail true."""
     grey = picture if picture.ndim == 2 else cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
@@ -137,10 +154,7 @@ def _tiles(grey: F32, free: Bool, start: tuple[int, int]) -> list[tuple[int, int
 def _align(one: F32, two: F32, box: tuple[int, int, int], start: tuple[int, int]) -> tuple[float, float] | None:
     """The shift of one tile by Gauss and Newton, or None where it does not settle near the start or looks different."""
     x, y, side = box
-    tile = one[y : y + side, x : x + side]
-    dx, dy = (plane[1:-1, 1:-1] for plane in _gradients(one[y - 1 : y + side + 1, x - 1 : x + side + 1]))
-    effects = np.stack([dx.ravel(), dy.ravel(), tile.ravel() - tile.mean(), np.ones(side**2)]).astype(np.float64)
-    solve = np.linalg.pinv(effects @ effects.T) @ effects
+    tile, solve = one[y : y + side, x : x + side], _solver(one, box)
     at = np.array(start, dtype=np.float64)
     for _ in range(_ROUNDS):
         corner = at + (x, y)
@@ -154,3 +168,12 @@ def _align(one: F32, two: F32, box: tuple[int, int, int], start: tuple[int, int]
             alike = float(np.corrcoef(tile.ravel(), seen.ravel())[0, 1])
             return (float(at[0]), float(at[1])) if alike > _ALIKE else None
     return None
+
+
+def _solver(one: F32, box: tuple[int, int, int]) -> NDArray[np.float64]:
+    """(4, side * side): takes what a tile lacks to the move along x and y, the gain and the offset that explain it."""
+    x, y, side = box
+    tile = one[y : y + side, x : x + side]
+    dx, dy = (plane[1:-1, 1:-1] for plane in _gradients(one[y - 1 : y + side + 1, x - 1 : x + side + 1]))
+    effects = np.stack([dx.ravel(), dy.ravel(), tile.ravel() - tile.mean(), np.ones(side**2)]).astype(np.float64)
+    return cast("NDArray[np.float64]", np.linalg.pinv(effects @ effects.T) @ effects)

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
+from capture.checks.foreground import foreground, log_small
 from capture.checks.light import Looks, find_wrong_lights, side_profile
-from capture.checks.subject import foreground, log_small
 from capture.session import Light
 from capture.stage.person import make_person
 from capture.stage.render import render, render_empty

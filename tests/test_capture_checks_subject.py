@@ -9,8 +9,9 @@ import cv2
 import numpy as np
 import pytest
 
+from capture.checks.foreground import foreground, log_small
 from capture.checks.scale import pixels_per_mm
-from capture.checks.subject import foreground, is_extra, is_gone, log_small
+from capture.checks.subject import is_extra, is_gone
 from capture.images import Picture
 from capture.mask import estimate_plate
 from capture.video import read_frames

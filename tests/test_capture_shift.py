@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from capture.images import Picture
-from capture.shift import measure_shift
+from capture.shift import glance, measure_shift
 from capture.video import read_frames
 
 MOVES = [(1.0, 0.0), (0.0, 1.0), (-0.5, 0.5), (2.3, -1.7), (30.3, -17.0)]
@@ -72,6 +72,21 @@ def test_a_plain_wall_or_another_scene_tells_nothing() -> None:
     slope = np.linspace(60, 160, 640)[None, :, None].repeat(480, axis=0).repeat(3, axis=2)
     assert measure_shift(slope.astype(np.uint8), (slope + 4).astype(np.uint8)) is None
     assert measure_shift(studio(480, 640, seed=1), studio(480, 640, seed=2)) is None
+
+
+@pytest.mark.parametrize("length", [0.0, 0.1, 0.4])
+def test_a_glance_tells_small_moves_by_their_size(length: float) -> None:
+    wall = studio(180, 240)
+    seen = glance(wall, moved(wall, 0.8 * length, 0.6 * length), np.ones((180, 240), dtype=bool))
+    assert seen is not None
+    assert abs(seen - length) < 0.02 + 0.2 * length
+
+
+def test_a_glance_tells_long_moves_from_none_and_nothing_of_a_plain_wall() -> None:
+    wall, everywhere = studio(180, 240), np.ones((180, 240), dtype=bool)
+    assert (glance(wall, moved(wall, 6.0, 0.0), everywhere) or 0.0) > 0.03
+    slope = np.linspace(60, 160, 240)[None, :, None].repeat(180, axis=0).repeat(3, axis=2).astype(np.uint8)
+    assert glance(slope, slope, everywhere) is None
 
 
 def test_sizes_must_agree() -> None:

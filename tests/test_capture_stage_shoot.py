@@ -23,7 +23,7 @@ from capture.stage.truth import CHART_CENTRE
 from capture.video import read_frames
 
 PLAN = ShootPlan(
-    person_seed=2, seed=1, cameras=3, lights=2, takes=2, image_size=96, clips=1, clip_frames=5, board_shots=3
+    person_seed=2, seed=1, cameras=3, lights=2, takes=3, image_size=96, clips=1, clip_frames=5, board_shots=3
 )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from capture.checks.blur import check_motion_blur
 from capture.checks.bodies import check_bodies
 from capture.checks.clock import check_clock
 from capture.checks.exposure import check_exposure
@@ -38,5 +39,6 @@ CHECKS: tuple[Check, ...] = (
     check_light,
     check_subject,
     check_frames,
+    check_motion_blur,
     check_sync,
 )

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from capture.checks.subject import foreground, look
+from capture.checks.foreground import foreground, look
 from capture.issues import Issue, issue
 from capture.session import Light, Shot, ShotKind
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from capture.checks.subject import foreground, look
+from capture.checks.foreground import foreground, look
 from capture.session import Shot, ShotKind
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""The empty studio: a floor and a cylinder of seamless paper, analytic per pixel, and the shadow on the floor."""
+"""The empty studio: a floor and a cylinder of paper or canvas, analytic per pixel, and the shadow on the floor."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from capture.stage.canvas import CANVASES, Canvas, mottle
 from capture.stage.lens import Box, StageCamera, StageLight, pixel_rays
 
 F32 = NDArray[np.float32]
@@ -22,6 +23,8 @@ BACKDROPS: dict[str, tuple[float, float, float]] = {
     "warm": (0.42, 0.34, 0.27),
     "green": (0.16, 0.30, 0.16),
 }
+# What Scene and a shoot may name. Paper looks the same from everywhere; only a canvas tells one place from another.
+BACKDROP_NAMES: tuple[str, ...] = (*BACKDROPS, *CANVASES)
 _RADIUS_M = 4.5
 _FLOOR_SHARE = 0.85  # the floor is walked on: a little darker than the wall
 
@@ -75,15 +78,27 @@ def _level(points: F32, floor: F32, light: StageLight) -> F32:
 
 
 def _coloured(level: F32, backdrop: str, light: StageLight) -> F32:
-    """Linear RGB (H, W, 3) of paper at a level (H, W) of light."""
-    albedo = zip(BACKDROPS[backdrop], light.colour, strict=True)
+    """Linear RGB (H, W, 3) of the mean albedo of a backdrop at a level (H, W) of light."""
+    mean = CANVASES[backdrop].albedo if backdrop in CANVASES else BACKDROPS[backdrop]
+    albedo = zip(mean, light.colour, strict=True)
     return np.asarray(cv2.merge([level * np.float32(paper * colour) for paper, colour in albedo]), dtype=np.float32)
 
 
 def surroundings(backdrop: str, origin: F32, rays: F32, light: StageLight) -> F32:
     """Light (H, W, 3) that arrives at points (H, W, 3) of the empty studio along rays (H, W, 3)."""
     points, floor = _meet(origin, rays)
-    return _coloured(_level(points, floor, light), backdrop, light)
+    arriving = _coloured(_level(points, floor, light), backdrop, light)
+    return arriving * mottle(CANVASES[backdrop], points) if backdrop in CANVASES else arriving
+
+
+@lru_cache(maxsize=3)
+def _paint(canvas: Canvas, camera: StageCamera) -> F32:
+    """What is painted where a camera looks, (H, W, 3); read-only."""
+    rays = pixel_rays(camera, (0, 0, camera.width, camera.height))
+    points, _ = _meet(camera.position.astype(np.float32), rays)
+    paint = mottle(canvas, points)
+    paint.setflags(write=False)
+    return paint
 
 
 @lru_cache(maxsize=12)
@@ -97,7 +112,10 @@ def _level_of(camera: StageCamera, light: StageLight) -> F32:
 def background(backdrop: str, camera: StageCamera, light: StageLight, box: Box | None = None) -> F32:
     """The empty studio (h, w, 3) in linear RGB, whole or in a box of the picture."""
     x0, y0, x1, y1 = box or (0, 0, camera.width, camera.height)
-    return _coloured(_level_of(camera, light)[y0:y1, x0:x1], backdrop, light)
+    empty = _coloured(_level_of(camera, light)[y0:y1, x0:x1], backdrop, light)
+    if backdrop in CANVASES:
+        empty *= _paint(CANVASES[backdrop], camera)[y0:y1, x0:x1]
+    return empty
 
 
 def shadowed(

@@ -14,13 +14,14 @@ from capture.stage.tone import linear_from_srgb
 
 F64 = NDArray[np.float64]
 
-# sRGB (8 bit, D65) of the 24 patches, row by row from dark skin to black, as X-Rite published them.
+# sRGB (8 bit, D65) of the 24 patches, row by row from dark skin to black: X-Rite's values for cards made after November
+# 2014, adapted from D50 (Bradford). Cyan lies outside sRGB: its red is held at 8, above black.
 CHART_SRGB = np.array(
     [
-        [115, 82, 68], [194, 150, 130], [98, 122, 157], [87, 108, 67], [133, 128, 177], [103, 189, 170],
-        [214, 126, 44], [80, 91, 166], [193, 90, 99], [94, 60, 108], [157, 188, 64], [224, 163, 46],
-        [56, 61, 150], [70, 148, 73], [175, 54, 60], [231, 199, 31], [187, 86, 149], [8, 133, 161],
-        [243, 243, 242], [200, 200, 200], [160, 160, 160], [122, 122, 121], [85, 85, 85], [52, 52, 52],
+        [116, 79, 65], [197, 144, 127], [91, 120, 155], [91, 108, 64], [131, 127, 175], [95, 189, 172],
+        [224, 124, 48], [69, 90, 167], [197, 80, 95], [93, 58, 104], [156, 187, 58], [227, 161, 39],
+        [40, 62, 145], [61, 147, 70], [178, 54, 57], [236, 200, 15], [191, 79, 146], [8, 133, 165],
+        [241, 242, 235], [201, 202, 201], [161, 163, 163], [121, 121, 121], [83, 84, 85], [50, 50, 50],
     ]
 )  # fmt: skip
 _PATCH_MM, _GAP_MM, _BORDER_MM = 40, 6, 10

@@ -20,8 +20,14 @@ FAULTS = {
     "swapped-cameras": "the stills of two cameras carry each other's names",
     "mirrored-photo": "one camera's stills of one take are mirrored left to right",
     "second-person": "somebody else stands in the picture under one light of one take",
+    "second-person-take": "somebody else stands in the picture under every light of one take",
+    "middle-move": "one camera was pushed before a take in the middle and put back after it",
+    "camera-ring": "the stills of three cameras carry the name of the next of them, as in a ring",
+    "motion-blur": "one camera's clips are exposed for 1/8 s, as by a camera that adds up frames in too little light",
 }
 LATE_FRAMES = 3
+EXPOSED_S = 1 / 8
+MOMENTS = 4  # in each frame interval, whose light is added up
 _BLUR_SHARE = 1 / 260  # radius of the blur disc as a share of the picture's width
 _SECOND_SEED = 7919
 
@@ -37,11 +43,17 @@ class Fault:
     light: str = ""
     other_light: str = ""
     affected: tuple[str, ...] = field(default=())  # stems of the files that differ from a clean shoot
+    ring: tuple[str, ...] = ()  # cameras whose stills carry the name of the next one
 
     @property
     def what(self) -> str:
         """One sentence."""
         return FAULTS.get(self.name, "nothing is wrong")
+
+    def name_of(self, camera: str) -> str:
+        """The name that the stills of a camera carry."""
+        ring = (self.camera, self.other_camera) if self.name == "swapped-cameras" else self.ring
+        return ring[(ring.index(camera) + 1) % len(ring)] if camera in ring else camera
 
 
 @dataclass(frozen=True)
@@ -60,19 +72,27 @@ def make_fault(name: str | None, grid: Grid, *, seed: int) -> Fault:
         return Fault()
     if name not in FAULTS:
         raise ValueError(f"fault is unknown: {name!r}; choose one of {', '.join(FAULTS)}")
-    needs = {"late-camera": grid.clips, "swapped-cameras": grid.cameras[1:], "wrong-light": grid.lights[1:]}
+    needs = {
+        "late-camera": grid.clips, "swapped-cameras": grid.cameras[1:], "wrong-light": grid.lights[1:],
+        "camera-ring": grid.cameras[2:], "middle-move": grid.takes[2:], "motion-blur": grid.clips,
+    }  # fmt: skip
     if not needs.get(name, grid.takes) or not grid.takes:
         raise ValueError(f"fault {name!r} needs more takes, lights, cameras or clips than {grid}")
     rng = np.random.default_rng([seed, list(FAULTS).index(name), 0xFA])
-    camera, other = (grid.cameras[int(k)] for k in rng.permutation(max(len(grid.cameras), 2))[:2] % len(grid.cameras))
+    order = [grid.cameras[int(k)] for k in rng.permutation(max(len(grid.cameras), 2)) % len(grid.cameras)]
+    camera, other = order[:2]
     light_at = int(rng.integers(len(grid.lights)))
     light, next_light = grid.lights[light_at], grid.lights[(light_at + 1) % len(grid.lights)]
-    take = grid.takes[-1] if name == "moved-camera" else grid.takes[int(rng.integers(len(grid.takes)))]
+    takes = {"moved-camera": grid.takes[-1:], "middle-move": grid.takes[1:-1]}.get(name, grid.takes)
+    take = takes[int(rng.integers(len(takes)))]
     whole_take = [f"stills/{take}/{lamp}/{camera}" for lamp in grid.lights]
     one = [f"stills/{take}/{light}/{camera}"]
     all_cameras = [f"stills/{take}/{light}/{c}" for c in grid.cameras]
-    swapped = [f"stills/{t}/{x}/{c}" for t in grid.takes for x in grid.lights for c in sorted((camera, other))]
-    late = [f"clips/{clip}/{camera}" for clip in grid.clips]
+    everybody = [f"stills/{take}/{lamp}/{c}" for lamp in grid.lights for c in grid.cameras]
+    ring = tuple(order[:3]) if name == "camera-ring" else ()
+    named = ring or (camera, other)
+    swapped = [f"stills/{t}/{x}/{c}" for t in grid.takes for x in grid.lights for c in sorted(named)]
+    own_clips = [f"clips/{clip}/{camera}" for clip in grid.clips]
     # camera, other camera, take, light, other light, affected files
     table: dict[str, tuple[str, str, str, str, str, list[str]]] = {
         "missing-frame": (camera, "", take, light, "", one),
@@ -80,14 +100,18 @@ def make_fault(name: str | None, grid: Grid, *, seed: int) -> Fault:
         "soft-focus": (camera, "", take, "", "", whole_take),
         "wrong-light": ("", "", take, light, next_light, all_cameras),
         "moved-camera": (camera, "", take, "", "", whole_take),
-        "late-camera": (camera, "", "", "", "", late),
+        "late-camera": (camera, "", "", "", "", own_clips),
         "swapped-cameras": (camera, other, "", "", "", swapped),
         "mirrored-photo": (camera, "", take, "", "", whole_take),
         "second-person": ("", "", take, light, "", all_cameras),
+        "second-person-take": ("", "", take, "", "", everybody),
+        "middle-move": (camera, "", take, "", "", whole_take),
+        "camera-ring": ("", "", "", "", "", swapped),
+        "motion-blur": (camera, "", "", "", "", own_clips),
     }
     *where, affected = table[name]
     first, second, of_take, of_light, instead = where
-    return Fault(name, first, second, of_take, of_light, instead, tuple(affected))
+    return Fault(name, first, second, of_take, of_light, instead, tuple(affected), ring)
 
 
 def second_person_seed(person_seed: int) -> int:

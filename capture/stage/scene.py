@@ -8,7 +8,7 @@ from functools import cached_property, lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from capture.stage.backdrop import BACKDROPS
+from capture.stage.backdrop import BACKDROP_NAMES
 from capture.stage.body import ATLAS, BONES, BodyShape, Tube, build_body, grid_normals, rest_joints
 from capture.stage.outfit import get_outfit
 from capture.stage.person import Person, grid_point
@@ -111,8 +111,8 @@ class Scene:
     def __init__(self, person: Person, stance: Stance, outfit: str = "black", backdrop: str = "grey") -> None:
         """ValueError if the outfit or the backdrop is unknown."""
         get_outfit(outfit)
-        if backdrop not in BACKDROPS:
-            raise ValueError(f"backdrop is unknown: {backdrop!r}; choose one of {', '.join(BACKDROPS)}")
+        if backdrop not in BACKDROP_NAMES:
+            raise ValueError(f"backdrop is unknown: {backdrop!r}; choose one of {', '.join(BACKDROP_NAMES)}")
         self.person, self.stance, self.outfit, self.backdrop = person, stance, outfit, backdrop
         self.tubes: tuple[Tube, ...] = build_body(person.shape)
         # Filled by the renderer: irradiance and shadow maps by light, background by camera and light.

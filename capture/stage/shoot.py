@@ -7,10 +7,14 @@ never inside: no later step can read the answers by accident.
 from __future__ import annotations
 
 import datetime as dt
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from capture import session as records
 from capture.consent import Act, Consent
@@ -63,6 +67,7 @@ class ShootPlan:
     chart: bool = True
     ball: bool = True
     supersample: int = 2
+    backdrop: str = "grey"
     board: StageBoard = field(default_factory=StageBoard)
 
 
@@ -96,14 +101,14 @@ class ShootTruth:
                 return Scene(self.person, item.stance, item.outfit, item.backdrop)
         raise ValueError(f"take is unknown: {take!r}; the shoot has {', '.join(t.id for t in self.takes)}")
 
-    def clip_stance(self, clip: str, frame: int) -> Stance:
-        """Her pose in a frame of a clip, as a camera in step sees it."""
+    def clip_stance(self, clip: str, frame: float) -> Stance:
+        """Her pose in a frame of a clip, or between two frames, as a camera in step sees it."""
         start = 3.7 * self.clip_ids.index(clip)
         return walk_stance(self.person, start + frame / self.plan.clip_fps, facing_deg=0.0)
 
 
-def plan_takes(count: int) -> tuple[StageTake, ...]:
-    """Takes take1.. that differ in facing, arms, head and outfit."""
+def plan_takes(count: int, *, backdrop: str = "grey") -> tuple[StageTake, ...]:
+    """Takes take1.. before a backdrop, that differ in facing, arms, head and outfit."""
     takes = []
     for k in range(count):
         lift = (0.0, 12.0, -4.0)[k % 3]
@@ -113,7 +118,7 @@ def plan_takes(count: int) -> tuple[StageTake, ...]:
             arm_right=Limb(swing=(0.0, -4.0, 10.0)[k % 3], raise_=(0.0, 4.0, 10.0)[k % 3], bend=8.0),
             head_turn_deg=(0.0, 7.0, -6.0)[k % 3],
         )
-        takes.append(StageTake(f"take{k + 1}", _OUTFITS[k % len(_OUTFITS)], "grey", stance))
+        takes.append(StageTake(f"take{k + 1}", _OUTFITS[k % len(_OUTFITS)], backdrop, stance))
     return tuple(takes)
 
 
@@ -129,7 +134,7 @@ def write_shoot(folder: Path, plan: ShootPlan, *, fault: str | None = None) -> S
         make_rig(plan.cameras, seed=plan.seed, image_size=plan.image_size, arc_deg=plan.arc_deg),
         make_lights(plan.lights),
     )
-    takes = plan_takes(plan.takes)
+    takes = plan_takes(plan.takes, backdrop=plan.backdrop)
     grid = faults.Grid(
         tuple(c.id for c in cameras),
         tuple(light.id for light in lights),
@@ -205,7 +210,7 @@ def session_of(shoot: ShootTruth, person: str, consent: str) -> records.Session:
             for t in shoot.takes
         ),
         clip=tuple(
-            records.Clip(id=clip, action="walk", light=shoot.lights[0].id, outfit=_OUTFITS[0], backdrop="grey")
+            records.Clip(id=clip, action="walk", light=shoot.lights[0].id, outfit=_OUTFITS[0], backdrop=plan.backdrop)
             for clip in shoot.clip_ids
         ),
         calibration=records.Calibration(
@@ -218,9 +223,7 @@ def session_of(shoot: ShootTruth, person: str, consent: str) -> records.Session:
 
 def _stills(shoot: ShootTruth, scenes: dict[str, Scene], camera: StageCamera) -> Iterator[tuple[str, bytes]]:
     """Stem and bytes of every still of a camera that reaches the card."""
-    fault, name = shoot.fault, camera.id
-    if fault.name == "swapped-cameras":
-        name = {fault.camera: fault.other_camera, fault.other_camera: fault.camera}.get(name, name)
+    fault, name = shoot.fault, shoot.fault.name_of(camera.id)
     for take in shoot.takes:
         for light in shoot.lights:
             stem = f"stills/{take.id}/{light.id}/{name}"
@@ -237,12 +240,12 @@ def _photograph(shoot: ShootTruth, scene: Scene, take: StageTake, place: tuple[S
     hit = f"stills/{take.id}/{light.id}/{camera.id}" in fault.affected
     if hit and fault.name == "wrong-light":
         light = next(x for x in shoot.lights if x.id == fault.other_light)
-    if hit and fault.name == "moved-camera":
+    if hit and fault.name in ("moved-camera", "middle-move"):
         camera = faults.moved(camera)
     step = shoot.plan.supersample
-    if not hit or fault.name in ("wrong-light", "moved-camera", "truncated-file", "swapped-cameras"):
+    if not hit or fault.name not in ("second-person", "second-person-take", "soft-focus", "mirrored-photo"):
         return render(scene, camera, light, supersample=step)
-    if fault.name == "second-person":
+    if fault.name in ("second-person", "second-person-take"):
         other = second_scene(shoot, take)
         pair = sorted((scene, other), key=lambda s: -_distance(s, camera))
         behind = render_linear(pair[0], camera, light, supersample=step)
@@ -268,24 +271,45 @@ def _distance(scene: Scene, camera: StageCamera) -> float:
 
 def _calibration(shoot: ShootTruth, camera: StageCamera) -> Iterator[tuple[str, Picture]]:
     """A camera's plate, its board shots (those in which it sees the board), charts and balls."""
-    first, board = shoot.lights[0], shoot.plan.board
-    yield f"plates/{camera.id}", render_empty("grey", camera, first)
+    first, board, backdrop = shoot.lights[0], shoot.plan.board, shoot.plan.backdrop
+    yield f"plates/{camera.id}", render_empty(backdrop, camera, first)
     for shot in shoot.shots:
         if board_visible(board, shot, camera):
-            yield f"calibration/board/{shot.id}/{camera.id}", render_board(board, shot, camera, first)
+            yield (
+                f"calibration/board/{shot.id}/{camera.id}",
+                render_board(board, shot, camera, first, backdrop=backdrop),
+            )
     sees_ball = shoot.plan.ball and shoot.cameras.index(camera) % _BALL_EVERY == 0
     for light in shoot.lights:
         if shoot.plan.chart:
-            picture = render_chart(chart_pose(camera, truth.CHART_CENTRE), camera, light)
+            picture = render_chart(chart_pose(camera, truth.CHART_CENTRE), camera, light, backdrop=backdrop)
             yield f"calibration/chart/{light.id}/{camera.id}", picture
         if sees_ball:
-            yield f"calibration/ball/{light.id}/{camera.id}", render_ball(StageBall(), camera, light)
+            yield f"calibration/ball/{light.id}/{camera.id}", render_ball(StageBall(), camera, light, backdrop=backdrop)
 
 
 def _frames(shoot: ShootTruth, clip: str, camera: StageCamera) -> Iterator[Picture]:
     """Frames of one camera; a late camera begins later and so ends later, too."""
-    late = faults.LATE_FRAMES if f"clips/{clip}/{camera.id}" in shoot.fault.affected else 0
+    fault = shoot.fault.name if f"clips/{clip}/{camera.id}" in shoot.fault.affected else ""
+    late = faults.LATE_FRAMES if fault == "late-camera" else 0
+    if fault == "motion-blur":
+        yield from _smeared(shoot, clip, camera)
+        return
     for frame in range(shoot.plan.clip_frames):
-        stance = shoot.clip_stance(clip, frame + late)
-        scene = Scene(shoot.person, stance, _OUTFITS[0], "grey")
-        yield render(scene, camera, shoot.lights[0], supersample=1)
+        yield render(_walking(shoot, clip, frame + late), camera, shoot.lights[0], supersample=1)
+
+
+def _smeared(shoot: ShootTruth, clip: str, camera: StageCamera) -> Iterator[Picture]:
+    """Each frame the mean light of EXPOSED_S around its moment, so that the camera stays in step with the others."""
+    step = faults.MOMENTS
+    count = round(faults.EXPOSED_S * shoot.plan.clip_fps * step)
+    before, after = count // 2, (count - 1) // 2
+    light: deque[NDArray[np.float32]] = deque(maxlen=count)
+    for moment in range(-before, (shoot.plan.clip_frames - 1) * step + after + 1):
+        light.append(render_linear(_walking(shoot, clip, moment / step), camera, shoot.lights[0], supersample=1))
+        if moment >= after and (moment - after) % step == 0:
+            yield encoded(np.mean(light, axis=0, dtype=np.float32))
+
+
+def _walking(shoot: ShootTruth, clip: str, frame: float) -> Scene:
+    return Scene(shoot.person, shoot.clip_stance(clip, frame), _OUTFITS[0], shoot.plan.backdrop)
