@@ -31,6 +31,7 @@ _EXTRA_PICTURE = 0.012  # and of the picture
 _GONE = 0.3  # of her usual area; clothes of the backdrop's colour vanish under some lights, all of her does not
 _AGREE = 0.5  # share of the cameras; whoever stands behind her hides from some
 _STEADY = 0.34  # share of the lights: one of three is her shadow or somebody who is named already
+_FULL = 0.5  # of the picture
 _HEADS = 1 / 3  # share of the cameras that see more, in which a second head must stand out
 
 
@@ -110,7 +111,9 @@ def _joined(seeing: Mapping[str, Bool], compared: Mapping[str, Usual]) -> list[s
 
 
 def _two_heads(seeing: Mapping[str, Bool]) -> list[str]:
-    return [camera for camera, mask in seeing.items() if count_heads(mask, thickness(mask)) > 1]
+    """A mask that fills the picture is no outline: she is very near, or the plate shows another set."""
+    outlines = {camera: mask for camera, mask in seeing.items() if mask.mean() < _FULL}
+    return [camera for camera, mask in outlines.items() if count_heads(mask, thickness(mask)) > 1]
 
 
 def _elsewhere(context: Context, camera: str, take: Take) -> bool:
