@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from calibration.camera import Camera
+from calibration.camera import Camera, LensModel
 from calibration.detect import Corners
+from calibration.one_lens import refine_lens, start_fisheye
 from calibration.pose import Floats, Pose
 from calibration.target import Target
 
@@ -28,52 +29,68 @@ class Intrinsics:
     width: int  # pixels
     height: int
     K: Floats  # (3, 3) pixels
-    distortion: Floats  # (5,) k1 k2 p1 p2 k3
+    distortion: Floats  # (5,) k1 k2 p1 p2 k3, of a fisheye (4,) k1 k2 k3 k4
+    model: LensModel = "brown"
 
     def at(self, name: str, world_from_camera: Pose) -> Camera:
         """The camera of that name with these intrinsics, placed in the world."""
         fx, fy, cx, cy = self.K[0, 0], self.K[1, 1], self.K[0, 2], self.K[1, 2]
         numbers = (float(fx), float(fy), float(cx), float(cy))
-        return Camera(name, self.width, self.height, *numbers, self.distortion, world_from_camera)
+        return Camera(name, self.width, self.height, *numbers, self.distortion, world_from_camera, self.model)
 
 
 @dataclass(frozen=True)
 class IntrinsicsFacts:
     """What the views of one camera were worth."""
 
-    rms_px: float  # of the views used, each with its own board pose
+    rms_px: float  # of the views used, each with its own board pose, nothing dropped
     views: int
     corners: int
     distinct_poses: int  # more than 5 mm or 2 degrees apart
     cells: int  # of 48 that hold a corner
+    focal_px: float = 0.0
+    sigma_alone_px: float = 0.0  # of the focal length from this camera's views alone, inflated; inf: not determined
+    inflation_alone: float = 1.0
+    dropped_alone: int = 0  # corners that do not fit the lens
 
 
 def calibrate_intrinsics(
-    views: Mapping[str, Corners], size: tuple[int, int], target: Target
+    views: Mapping[str, Corners], size: tuple[int, int], target: Target, *, model: LensModel = "brown"
 ) -> tuple[Intrinsics, IntrinsicsFacts]:
     """Lens of a camera with pictures of `size` (width, height), from at most 60 of its views.
 
-    Raises ValueError for fewer than three views. A low RMS over few distinct poses proves nothing: read both.
+    Raises ValueError for fewer than three views, and for a fisheye that fits at no focal length. A low RMS over few
+    distinct poses proves nothing: read both.
     """
     if len(views) < MIN_VIEWS:
         raise ValueError(f"intrinsics need {MIN_VIEWS} views of the board, found {len(views)}; show it again")
     shots = list(views)
-    chosen = [shots[i] for i in spread(_features(list(views.values()), size), MAX_VIEWS)]
-    objects = [target.points[views[s].ids].astype(np.float32) for s in chosen]
-    images = [views[s].uv.astype(np.float32) for s in chosen]
-    blank = np.eye(3)
-    with _one_thread():
-        rms, matrix, distortion, rotvecs, translations = cv2.calibrateCamera(objects, images, size, blank, np.zeros(5))
-    poses = [Pose.from_rotvec(r, t) for r, t in zip(rotvecs, translations, strict=True)]
+    chosen = [views[shots[i]] for i in spread(_features(list(views.values()), size), MAX_VIEWS)]
+    start, poses = _start(chosen, size, target) if model == "brown" else start_fisheye(chosen, size, target)
+    found = refine_lens(start, poses, chosen, target, model=model)
+    fx, fy, cx, cy = found.lens[:4]
     facts = IntrinsicsFacts(
-        rms_px=float(rms),
+        rms_px=found.rms_px,
         views=len(views),
         corners=sum(len(c.ids) for c in views.values()),
-        distinct_poses=count_distinct(poses),
+        distinct_poses=count_distinct(list(found.poses)),
         cells=covered_cells(views.values(), size),
+        focal_px=float((fx + fy) / 2),
+        sigma_alone_px=float(found.sigma[:2].max()),
+        inflation_alone=found.inflation,
+        dropped_alone=found.dropped,
     )
-    lens = np.array(matrix, dtype=np.float64)
-    return Intrinsics(*size, lens, np.array(distortion, dtype=np.float64).ravel()[:5]), facts
+    matrix = np.array([[fx, 0.0, cx], [0.0, fy, cy], [0.0, 0.0, 1.0]])
+    return Intrinsics(*size, matrix, found.lens[4:], model), facts
+
+
+def _start(views: list[Corners], size: tuple[int, int], target: Target) -> tuple[Floats, list[Pose]]:
+    objects = [target.points[v.ids].astype(np.float32) for v in views]
+    images = [v.uv.astype(np.float32) for v in views]
+    with _one_thread():
+        _, matrix, distortion, rotvecs, shifts = cv2.calibrateCamera(objects, images, size, np.eye(3), np.zeros(5))
+    lens = np.array([matrix[0, 0], matrix[1, 1], matrix[0, 2], matrix[1, 2], *np.ravel(distortion)[:5]])
+    return lens, [Pose.from_rotvec(r, t) for r, t in zip(rotvecs, shifts, strict=True)]
 
 
 def spread(features: Floats, most: int) -> list[int]:
@@ -91,10 +108,15 @@ def count_distinct(poses: list[Pose]) -> int:
     """How many of the poses differ from one another by more than 5 mm or 2 degrees."""
     kept: list[Pose] = []
     for pose in poses:
-        gaps = (known.inverse() @ pose for known in kept)
-        if all(np.linalg.norm(g.translation) > _DISTINCT_M or g.angle_deg > _DISTINCT_DEG for g in gaps):
+        if all(is_distinct(known, pose) for known in kept):
             kept.append(pose)
     return len(kept)
+
+
+def is_distinct(first: Pose, second: Pose) -> bool:
+    """Whether two poses differ by more than 5 mm or 2 degrees."""
+    gap = first.inverse() @ second
+    return bool(np.linalg.norm(gap.translation) > _DISTINCT_M) or gap.angle_deg > _DISTINCT_DEG
 
 
 def covered_cells(views: Iterable[Corners], size: tuple[int, int]) -> int:

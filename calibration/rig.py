@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from calibration.camera import Camera
-from calibration.detect import detect_session
+from calibration.detect import Detections, detect_session
 from calibration.formats.caliscope import to_toml
 from calibration.formats.nerfstudio import to_transforms
 from calibration.page import render_page
@@ -28,13 +28,14 @@ from capture.issues import JsonObject, JsonValue, Report, issue
 from capture.session import ShotKind
 
 if TYPE_CHECKING:
-    from capture.validate import ValidatedSession
+    from capture.validate import Original, ValidatedSession
     from capture.vault import SessionFolder
 
 ARTEFACT = "calibration"
-RIG_SCHEMA = 1
-_METHOD = 1  # raise it when the same corners give another rig
-_HUBER_STILL_PX, _HUBER_MOVING_PX = 1.0, 2.0
+RIG_SCHEMA = 2  # 1 had neither time offsets nor sigmas, and is still read
+_METHOD = 2  # raise it when the same corners give another rig
+# what lag leaves of a moving board is no outlier: with 1 px the solve would fit the quick cameras alone
+_HUBER_STILL_PX, _HUBER_MOVING_PX = 1.0, 3.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +47,10 @@ class RigCalibration:
     rig_rms_px: float
     boards: Mapping[str, Pose]  # shot -> world_from_board
     world: str  # what the world frame was taken from
+    # camera -> seconds by which it sees later than the first that has none here; empty where nothing moved
+    offset_s: Mapping[str, float] = field(default_factory=dict)
+    # camera -> fx fy cx cy k1 ... position_mm rotation_deg subject_px subject_mm offset_s, one standard deviation each
+    sigma: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     def camera(self, name: str) -> Camera:
         """The camera of that id. Raises ValueError when the rig has none."""
@@ -66,13 +71,17 @@ class RigCalibration:
             "rms_px": dict(self.rms_px),
             "cameras": [camera.to_json() for camera in self.cameras],
             "boards": boards,
+            "offset_s": dict(self.offset_s),
+            "sigma": {name: dict(values) for name, values in self.sigma.items()},
         }
 
     @staticmethod
     def from_json(data: Mapping[str, JsonValue]) -> RigCalibration:
         """Read what `to_json` wrote. Raises ValueError for another schema."""
-        if data.get("schema") != RIG_SCHEMA:
-            raise ValueError(f"rig.json has schema {data.get('schema')!r}, this code reads {RIG_SCHEMA}")
+        if data.get("schema") not in range(1, RIG_SCHEMA + 1):
+            raise ValueError(
+                f"rig.json has schema {data.get('schema')!r}, this code reads 1 to {RIG_SCHEMA}; calibrate again"
+            )
         cameras = cast("list[JsonObject]", data["cameras"])
         boards = cast("dict[str, list[list[float]]]", data["boards"])
         return RigCalibration(
@@ -81,11 +90,18 @@ class RigCalibration:
             float(str(data["rig_rms_px"])),
             {shot: Pose.from_matrix(rows) for shot, rows in boards.items()},
             str(data["world"]),
+            cast("dict[str, float]", data.get("offset_s", {})),
+            cast("dict[str, dict[str, float]]", data.get("sigma", {})),
         )
 
 
-def calibrate(validated: ValidatedSession, *, force: bool = False) -> tuple[RigCalibration, Report]:
+def calibrate(
+    validated: ValidatedSession, *, force: bool = False, synchronous: Collection[str] = ()
+) -> tuple[RigCalibration, Report]:
     """Calibrate the rig of a session from its board shots into derived/calibration.
+
+    Where the board was filmed in motion every camera gets a time offset of its own, except those that `synchronous`
+    names, which are known to be triggered together.
 
     Raises CalibrationTooPoor, with the report, which is on disk by then, when a camera cannot be placed or its RMS
     with nothing left out is above 2.5 px. Does nothing when the result is there already, unless `force`.
@@ -99,6 +115,7 @@ def calibrate(validated: ValidatedSession, *, force: bool = False) -> tuple[RigC
         "origin": origin,
         "limit_px": RMS_LIMIT_PX,
         "method": _METHOD,
+        "synchronous": [*sorted(synchronous)],
     }
     if not force and store.current(folder, ARTEFACT, inputs=inputs, settings=settings):
         done = Report.from_json((folder / "report.json").read_text(encoding="utf-8"))
@@ -113,6 +130,8 @@ def calibrate(validated: ValidatedSession, *, force: bool = False) -> tuple[RigC
         target,
         origin,
         _HUBER_MOVING_PX if moving else _HUBER_STILL_PX,
+        times_of(boards, detections),
+        frozenset(synchronous),
     )
     solution, report = solve_rig(task)
     _write_report(folder, validated, report, solution)
@@ -120,7 +139,15 @@ def calibrate(validated: ValidatedSession, *, force: bool = False) -> tuple[RigC
         _take_away(folder)
         raise CalibrationTooPoor(_too_poor(report, folder), report)
     verdict = solution.verdict
-    rig = RigCalibration(solution.cameras, verdict.rms_px, verdict.rig_rms_px, solution.boards, solution.world)
+    rig = RigCalibration(
+        solution.cameras,
+        verdict.rms_px,
+        verdict.rig_rms_px,
+        solution.boards,
+        solution.world,
+        cast("dict[str, float]", solution.facts["offsets_s"]),
+        _sigma(solution),
+    )
     store.write_json(folder / "rig.json", rig.to_json())
     store.write_json(folder / "transforms.json", to_transforms(rig.cameras, _pictures(validated, folder)))
     store.write_atomic(folder / "rig.toml", to_toml(rig.cameras, rig.rms_px))
@@ -139,6 +166,19 @@ def load_calibration(folder: SessionFolder) -> RigCalibration:
     """The rig that `calibrate` wrote. Raises IncompleteInput when it has not run or did not finish."""
     artefact = store.read(folder.derived(ARTEFACT), ARTEFACT)
     return RigCalibration.from_json(json.loads((artefact.folder / "rig.json").read_text(encoding="utf-8")))
+
+
+def times_of(boards: Iterable[Original], detections: Detections) -> dict[str, float]:
+    """Seconds from the first frame of every frame of the board videos; one frame index is one moment of all."""
+    listed = list(boards)
+    stills = {o.shot.group for o in listed if o.frames == 1}
+    return {
+        shot: int(shot) / o.fps
+        for o in listed
+        if o.frames > 1 and o.fps > 0
+        for shot in detections.get(o.shot.camera, {})
+        if shot.isdigit() and shot not in stills
+    }
 
 
 def _target(validated: ValidatedSession) -> Target:
@@ -168,6 +208,16 @@ def _write_report(folder: Path, validated: ValidatedSession, report: Report, sol
     clean = Report(report.step, report.issues, cast(JsonObject, _finite(report.facts)))
     store.write_json(folder / "report.json", clean.to_json())
     store.write_atomic(folder / "report.html", render_page(clean, solution, validated.session.session.id))
+
+
+def _sigma(solution: Solution) -> dict[str, dict[str, float]]:
+    """The sigmas of every camera that the views determine."""
+    cameras = cast("dict[str, JsonObject]", solution.facts["cameras"])
+    listed = {name: cast("JsonObject", facts["sigma"] or {}) for name, facts in cameras.items()}
+    return {
+        name: {k: float(v) for k, v in values.items() if isinstance(v, float) and math.isfinite(v)}
+        for name, values in listed.items()
+    }
 
 
 def _finite(value: JsonValue) -> JsonValue:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 import cv2
@@ -11,9 +11,10 @@ import numpy as np
 
 from calibration.bundle import LENS, Problem, State
 from calibration.camera import Camera
-from calibration.detect import Corners, Detections, natural_order
+from calibration.detect import MIN_CORNERS, Corners, Detections, natural_order
+from calibration.fisheye import undistort_fisheye
 from calibration.intrinsics import Intrinsics, spread
-from calibration.pose import Floats, Pose
+from calibration.pose import Floats, Pose, mean_rotation
 from calibration.target import Target
 
 MIN_SHARED = 2  # shots that a camera must share with those placed before it
@@ -21,6 +22,15 @@ _MAX_CANDIDATES = 40
 _CAP_PX = 50.0  # one view that is wrong altogether must not decide
 
 ViewPoses: TypeAlias = Mapping[str, Mapping[str, tuple[Pose, ...]]]  # camera -> shot -> camera_from_board, best first
+
+
+@dataclass(frozen=True, eq=False)
+class Clock:
+    """When the shots of a moving board were taken, how much later each camera sees, and how the print is bent."""
+
+    time_s: Mapping[str, float] = field(default_factory=dict)  # shot -> seconds; a shot without one stood still
+    offset_s: Mapping[str, float] = field(default_factory=dict)  # camera -> seconds after the first camera
+    warp_m: tuple[float, float, float] = (0.0, 0.0, 0.0)  # bowl along x, bowl along y, twist, at the edge
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,9 +94,18 @@ def place_boards(
 
 
 def pack(
-    cameras: Sequence[Camera], boards: Mapping[str, Pose], detections: Detections, target: Target
+    cameras: Sequence[Camera],
+    boards: Mapping[str, Pose],
+    detections: Detections,
+    target: Target,
+    *,
+    clock: Clock | None = None,
 ) -> tuple[Problem, State]:
-    """The bundle problem of the views of these boards in these cameras, and its start. Boards in their given order."""
+    """The bundle problem of the views of these boards in these cameras, and its start. Boards in their given order.
+
+    The board is described from its middle, about which a hand turns it.
+    """
+    clock = clock or Clock()
     rows = [
         (c, b, detections[camera.id][shot])
         for c, camera in enumerate(cameras)
@@ -99,28 +118,48 @@ def pack(
         uv[row, corners.ids], seen[row, corners.ids] = corners.uv, True
     index = np.array([(c, b) for c, b, _ in rows], dtype=np.int64).reshape(-1, 2)
     inverse = [camera.world_from_camera.inverse() for camera in cameras]
-    lens = [[c.fx, c.fy, c.cx, c.cy, *c.distortion] for c in cameras]
+    lens = np.zeros((len(cameras), LENS))
+    for c, camera in enumerate(cameras):
+        lens[c, : 4 + len(camera.distortion)] = (camera.fx, camera.fy, camera.cx, camera.cy, *camera.distortion)
     state = State(
-        np.array(lens, dtype=np.float64).reshape(-1, LENS),
+        lens,
         np.stack([p.rotation for p in inverse]),
         np.stack([p.translation for p in inverse]),
         np.array([p.rotation for p in boards.values()]).reshape(-1, 3, 3),
-        np.array([p.translation for p in boards.values()]).reshape(-1, 3),
+        np.array([p.apply(target.centre) for p in boards.values()]).reshape(-1, 3),
+        np.array([clock.offset_s.get(camera.id, 0.0) for camera in cameras]),
+        np.array(clock.warp_m, dtype=np.float64),
+        np.eye(3)[None],
+        np.zeros((1, 3)),
     )
-    return Problem(target.points, index[:, 0], index[:, 1], uv, seen), state
+    problem = Problem(
+        (target.points - target.centre)[None],
+        index[:, 0],
+        index[:, 1],
+        uv,
+        seen,
+        np.zeros(len(rows), dtype=np.int64),
+        np.array([camera.model == "fisheye" for camera in cameras]),
+        np.array([clock.time_s.get(shot, np.nan) for shot in boards]),
+    )
+    return problem, state
 
 
 def unpack(
-    state: State, cameras: Sequence[Camera], boards: Mapping[str, Pose]
+    state: State, cameras: Sequence[Camera], boards: Mapping[str, Pose], target: Target
 ) -> tuple[tuple[Camera, ...], dict[str, Pose]]:
     """The cameras and boards of a solved state, under the names of the start."""
     solved = []
-    for i, camera in enumerate(cameras):
-        pose = Pose(_clean(state.camera_rotation[i]), state.camera_translation[i]).inverse()
-        lens = Intrinsics(camera.width, camera.height, _matrix(state.lens[i]), state.lens[i, 4:])
-        solved.append(lens.at(camera.id, pose))
+    for camera, row, turn, shift in zip(
+        cameras, state.lens, state.camera_rotation, state.camera_translation, strict=True
+    ):
+        fx, fy, cx, cy = (float(v) for v in row[:4])
+        distortion = row[4 : 4 + len(camera.distortion)]
+        pose = Pose(mean_rotation([turn]), shift).inverse()
+        solved.append(replace(camera, fx=fx, fy=fy, cx=cx, cy=cy, distortion=distortion, world_from_camera=pose))
+    middle = Pose(np.eye(3), -target.centre)
     moved = {
-        shot: Pose(_clean(r), t)
+        shot: Pose(mean_rotation([r]), t) @ middle
         for shot, r, t in zip(boards, state.board_rotation, state.board_translation, strict=True)
     }
     return tuple(solved), moved
@@ -128,21 +167,27 @@ def unpack(
 
 def intrinsics_of(camera: Camera) -> Intrinsics:
     """The lens of a placed camera."""
-    return Intrinsics(camera.width, camera.height, camera.K, camera.distortion)
+    return Intrinsics(camera.width, camera.height, camera.K, camera.distortion, camera.model)
 
 
 def _poses_of(lens: Intrinsics, corners: Corners, target: Target) -> tuple[Pose, ...]:
-    points = target.points[corners.ids]
-    _, rotvecs, shifts, _ = cv2.solvePnPGeneric(points, corners.uv, lens.K, lens.distortion, flags=cv2.SOLVEPNP_IPPE)
+    points, uv, matrix, distortion = target.points[corners.ids], corners.uv, lens.K, lens.distortion
+    if lens.model == "fisheye":  # OpenCV has no such solver: give it the picture of a pinhole instead
+        xy = undistort_fisheye((uv - matrix[:2, 2]) / np.diag(matrix)[:2], distortion)
+        inside = np.isfinite(xy[:, 0])
+        if inside.sum() < MIN_CORNERS:
+            return ()
+        points, uv, distortion = points[inside], xy[inside] * np.diag(matrix)[:2] + matrix[:2, 2], np.zeros(5)
+    _, rotvecs, shifts, _ = cv2.solvePnPGeneric(points, uv, matrix, distortion, flags=cv2.SOLVEPNP_IPPE)
     found: list[tuple[float, Pose]] = []
     for rotvec, shift in zip(rotvecs, shifts, strict=True):
-        fine, moved = cv2.solvePnPRefineLM(points, corners.uv, lens.K, lens.distortion, rotvec, shift)
+        fine, moved = cv2.solvePnPRefineLM(points, uv, matrix, distortion, rotvec, shift)
         if not (np.isfinite(fine).all() and np.isfinite(moved).all()):
             continue
         pose = Pose.from_rotvec(fine, moved)
-        uv, depth = lens.at("", Pose.identity()).project(pose.apply(points))
-        if (depth > 0).all() and np.isfinite(uv).all():
-            found.append((float(np.linalg.norm(uv - corners.uv, axis=1).mean()), pose))
+        back, depth = lens.at("", Pose.identity()).project(pose.apply(target.points[corners.ids]))
+        if (depth > 0).all() and np.isfinite(back).all():
+            found.append((float(np.linalg.norm(back - corners.uv, axis=1).mean()), pose))
     return tuple(pose for _, pose in sorted(found, key=lambda f: f[0]))
 
 
@@ -179,13 +224,3 @@ def _misfit(camera: Camera, points: Floats, uv: Floats) -> Floats:
     projected, _ = camera.project(points.reshape(-1, 3))
     length = np.linalg.norm(projected.reshape(*points.shape[:2], 2) - uv, axis=-1)
     return np.minimum(np.nan_to_num(length, nan=_CAP_PX), _CAP_PX)
-
-
-def _matrix(lens: Floats) -> Floats:
-    return np.array([[lens[0], 0.0, lens[2]], [0.0, lens[1], lens[3]], [0.0, 0.0, 1.0]])
-
-
-def _clean(rotation: Floats) -> Floats:
-    """The nearest rotation: fifty multiplied steps leave rounding behind."""
-    u, _, vt = np.linalg.svd(rotation)
-    return np.asarray(u @ vt)

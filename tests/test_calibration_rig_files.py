@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -11,10 +12,11 @@ import numpy as np
 import pytest
 
 from calibration.camera import Camera
+from calibration.detect import Corners
 from calibration.formats.caliscope import from_toml
 from calibration.formats.nerfstudio import from_transforms
 from calibration.pose import Pose
-from calibration.rig import RigCalibration, calibrate, load_calibration
+from calibration.rig import RigCalibration, calibrate, load_calibration, times_of
 from calibration.target import target_of
 from capture import store
 from capture.errors import CalibrationTooPoor, IncompleteInput
@@ -202,3 +204,32 @@ def test_the_rig_names_a_camera_it_does_not_have(done: tuple[ValidatedSession, R
     assert done[1].camera("cam2").id == "cam2"
     with pytest.raises(ValueError, match="camera 'cam9' is not in the rig"):
         done[1].camera("cam9")
+
+
+def test_sigmas_are_kept_with_the_rig_and_an_older_rig_is_still_read(
+    done: tuple[ValidatedSession, RigCalibration, Report],
+) -> None:
+    _, rig, report = done
+    assert rig.offset_s == {}  # stills: nothing moved
+    assert report.facts["clock"] is None
+    for name in ("cam0", "cam1", "cam2"):
+        assert {"fx", "cx", "k1", "position_mm", "subject_px", "subject_mm"} <= rig.sigma[name].keys()
+        assert 0 < rig.sigma[name]["subject_mm"] < 5
+    old = {k: v for k, v in rig.to_json().items() if k not in ("offset_s", "sigma")} | {"schema": 1}
+    assert RigCalibration.from_json(old).cameras[1].to_json() == rig.cameras[1].to_json()
+    with pytest.raises(ValueError, match="rig.json has schema 3, this code reads 1 to 2; calibrate again"):
+        RigCalibration.from_json({**old, "schema": 3})
+
+
+def test_time_offsets_survive_the_file(done: tuple[ValidatedSession, RigCalibration, Report]) -> None:
+    late = replace(done[1], offset_s={"cam1": -0.1327})
+    assert RigCalibration.from_json(json.loads(json.dumps(late.to_json()))).offset_s == {"cam1": -0.1327}
+
+
+def test_only_frames_of_board_videos_have_a_time(done: tuple[ValidatedSession, RigCalibration, Report]) -> None:
+    still = done[0].of_kind(ShotKind.BOARD)[0]
+    film = replace(still, shot=Shot(ShotKind.BOARD, "cam1"), frames=40, fps=20.0)
+    corners = Corners(np.arange(6), np.zeros((6, 2)))
+    detections = {still.shot.camera: {still.shot.group: corners}, "cam1": {"3": corners, "30": corners}}
+    assert times_of([still, film], detections) == {"3": 0.15, "30": 1.5}
+    assert times_of([still], detections) == {}

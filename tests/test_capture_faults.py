@@ -29,11 +29,11 @@ class Case:
     size: int = 256  # pixels; focus is judged soundly from 512 on
 
     def plan(self) -> ShootPlan:
-        """Small pictures; clips only where the fault is in them."""
+        """Small pictures; clips, of three seconds as a walk past the cameras takes, only where the fault is in them."""
         clips = self.fault in ("late-camera", "motion-blur")
         return ShootPlan(
             person_seed=self.seed + 1, seed=self.seed, cameras=self.cameras, lights=self.lights, takes=self.takes,
-            image_size=self.size, board_shots=0, chart=False, ball=False, clips=int(clips), clip_frames=50,
+            image_size=self.size, board_shots=0, chart=False, ball=False, clips=int(clips), clip_frames=80,
             backdrop="canvas",
         )  # fmt: skip
 
