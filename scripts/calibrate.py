@@ -36,15 +36,18 @@ def calibrate(
     folder = find_session(vault, session)
 
     from calibration.rig import calibrate as run
+    from calibration.studio import calibrate_studio
     from capture.validate import load_validated
 
-    rig, report = run(load_validated(folder), force=force)
+    validated = load_validated(folder)
+    rig, report = run(validated, force=force)
+    report = calibrate_studio(validated, rig, report, force=force)
     printer_of(ctx).outcome(
         Outcome(
             "calibrate",
             f"{counted(len(rig.cameras), 'camera')} placed, worst reprojection error {max(rig.rms_px.values()):.2f} px",
             report,
-            where=(page_of(folder.derived("calibration")),),
+            where=tuple(page_of(f) for name in ("calibration", "lights") if (f := folder.derived(name)).is_dir()),
             next_step=f"twin marks {session}",
         )
     )

@@ -84,4 +84,51 @@ RIG: dict[str, Entry] = {
     "LIGHT_OFF_PLAN": Entry(
         _W, "A light comes from elsewhere than session.toml says.", "Correct its angles there, or move the lamp back."
     ),
+    # body
+    "BODY_CAMERAS_FEW": Entry(
+        _E,
+        "Too few cameras saw her with a mask to find her shape.",
+        "Shoot plates, stills and board with more cameras.",
+    ),
+    "BODY_HULL_EMPTY": Entry(
+        _E,
+        "The cameras' masks have no space in common.",
+        "Check that rig, plates and stills are of one set-up; calibrate again.",
+    ),
+    "BODY_VIEW_DISAGREES": Entry(
+        _W,
+        "A camera's mask does not fit the shape that the others see; it was left out.",
+        "Look at its mask; if that is right, the camera has moved since calibration.",
+    ),
+    "BODY_DEPTH_DISAGREES": Entry(
+        _W,
+        "The depths that neighbouring cameras measured differ.",
+        "Check that the camera has not moved, and that she held still.",
+    ),
+    "BODY_COVERAGE_LOW": Entry(
+        _W,
+        "Much of her surface was measured by fewer than two cameras.",
+        "Add cameras there, or light that shows texture.",
+    ),
+    "BODY_NOT_CLOSED": Entry(_W, "The mesh has holes or edges.", "Use --poisson, or cover her from more sides."),
+    "BODY_SOLE_NOT_SEEN": Entry(
+        _W, "The mesh ends above her soles.", "Frame her feet in at least four cameras to measure her whole height."
+    ),
+    # scans
+    "SCAN_UNREADABLE": Entry(
+        _E, "A scan holds no points that can be read.", "Export it as PLY, OBJ, STL, XYZ text or npz without pickles."
+    ),
+    "SCAN_SCALE_UNKNOWN": Entry(
+        _E,
+        "A scan is of no person's size in any usual unit.",
+        "Export it in metres, millimetres, centimetres or inches.",
+    ),
+    "SCAN_SCALE_WRONG": Entry(
+        _E, "A scan fits her only at another size.", "Export it in metres, millimetres, centimetres or inches."
+    ),
+    "SCAN_NOT_HER": Entry(
+        _E,
+        "A scan does not fit her body.",
+        "Check that it is of this person in the pose of this take; scan again if it is.",
+    ),
 }

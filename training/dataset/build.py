@@ -12,12 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.camera import Camera
+from calibration.colour import Colours, apply, load_colours
+from calibration.colour.profile import read_srgb
 from calibration.landmarks import BirthmarkMap
 from calibration.rig import RigCalibration
 from capture import consent, store
 from capture.images import read_image, write_png
 from capture.issues import Issue, JsonObject, Report, issue
 from capture.mask import estimate_plate, person_mask
+from capture.picture import ImageError
 from capture.session import Clip, Session, Shot, ShotKind, Take
 from capture.take_masks import take_masks
 from capture.toml_file import Record
@@ -51,6 +54,7 @@ class DatasetRecipe(Record):
     holdout_lights: tuple[str, ...] = ()
     clip_every: int = 6  # every n-th frame of a clip
     max_elevation_deg: float = 35.0  # steeper views are left out: the embedded base was never shown one
+    colour: bool = True  # take out what sets the cameras apart in colour, where `twin calibrate` measured it
     least_coverage: float = 0.6  # share of a crop that the photograph must really show
 
 
@@ -97,6 +101,9 @@ def build_dataset(
     steps = ["calibration"] if birthmarks is None else ["calibration", "marks"]
     inputs = {"ingest": validated.digest}
     inputs |= {step: store.read(validated.folder.derived(step), step).digest for step in steps}
+    colours = _colours(validated) if recipe.colour else None
+    if colours is not None:
+        inputs["colour"] = store.read(validated.folder.derived("colour"), "colour").digest
     settings: JsonObject = recipe.model_dump(mode="json")
     if not force and store.current(folder, ARTEFACT, inputs=inputs, settings=settings):
         return load_dataset(folder), Report("dataset", facts={"skipped": True})
@@ -104,7 +111,7 @@ def build_dataset(
     store.reopen(folder, ARTEFACT)
     for old in Split:
         shutil.rmtree(folder / old.value, ignore_errors=True)
-    builder = _Builder(validated.session, rig, birthmarks, recipe, folder)
+    builder = _Builder(validated.session, rig, birthmarks, recipe, folder, colours)
     for instant in _instants(validated, recipe, builder):
         builder.add(instant)
     write_metadata(folder, builder.frames)
@@ -113,6 +120,14 @@ def build_dataset(
     write_sheet(folder, builder.frames, report)
     store.finish(folder, ARTEFACT, consent=head.consent, inputs=inputs, settings=settings, result=report.facts)
     return load_dataset(folder), report
+
+
+def _colours(validated: ValidatedSession) -> Colours | None:
+    """What chart or board said of the cameras; None where neither was measured."""
+    if not (validated.folder.derived("colour") / "colour.json").is_file():
+        return None
+    colours = load_colours(validated.folder)
+    return colours if colours.measured else None
 
 
 def _check_holdouts(recipe: DatasetRecipe, session: Session) -> None:
@@ -134,8 +149,10 @@ class _Builder:
         birthmarks: BirthmarkMap | None,
         recipe: DatasetRecipe,
         folder: Path,
+        colours: Colours | None,
     ) -> None:
         self.session, self.rig, self.birthmarks, self.recipe, self.folder = session, rig, birthmarks, recipe, folder
+        self.colours = colours
         self.frames: list[Frame] = []
         self.issues: list[Issue] = []
         self.census = _Census(Counter(), [])
@@ -187,7 +204,11 @@ class _Builder:
             return
         held = camera.id in self.recipe.holdout_cameras or light in self.recipe.holdout_lights
         frame = self._frame(instant, shot, crop, framing, light, mask > 127, Split.TEST if held else Split.TRAIN, name)
-        write_png(self.folder / frame.split.value / frame.file_name, cut(picture, mapping, pixels))
+        crop_picture = cut(picture, mapping, pixels)
+        if self.colours is not None:
+            # Light keeps its own colour: it is what the caption and the conditions speak of.
+            crop_picture = apply(crop_picture, self.colours.of(camera.id, light), keep_light=True)
+        write_png(self.folder / frame.split.value / frame.file_name, crop_picture)
         write_png(self.folder / frame.split.value / frame.mask, mask)
         self.frames.append(frame)
         self.census.used[frame.split.value] += 1
@@ -299,7 +320,10 @@ def _still_instant(validated: ValidatedSession, take: Take, builder: _Builder) -
             if (original := validated.find(shot)) is None:
                 builder.leave_out(shot.stem, "it is missing or does not decode (see the ingest report)")
             else:
-                pictures[light, camera] = (shot, read_image(original.path))
+                try:
+                    pictures[light, camera] = (shot, read_srgb(original.path))
+                except ImageError as err:
+                    builder.leave_out(shot.stem, err.detail)
     return _Instant(take, 0, pictures, take_masks(validated, take))
 
 
