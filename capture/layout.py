@@ -228,6 +228,8 @@ def _shot_of_kind(kind: ShotKind, camera: str, groups: tuple[str, ...]) -> Shot 
             return Shot(kind, camera, group)
         case ((ShotKind.CHART | ShotKind.BALL), (light,)):
             return Shot(kind, camera, light=light)
+        case ShotKind.BALL, (place, light):
+            return Shot(kind, camera, place, light)
         case ((ShotKind.BOARD | ShotKind.PLATE), ()):
             return Shot(kind, camera)
         case _:

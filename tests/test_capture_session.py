@@ -11,6 +11,7 @@ from conftest import session_toml
 from capture.consent import read_consent
 from capture.errors import ConsentRefused, InvalidSession
 from capture.init import CONSENT_TEMPLATE, SESSION_TEMPLATE, init_session
+from capture.layout import shot_at
 from capture.session import Ignore, Plan, Session, Shot, ShotKind, read_session
 
 
@@ -140,3 +141,14 @@ def test_init_never_overwrites(tmp_path: Path) -> None:
     assert [p.name for p in init_session(tmp_path)] == ["consent.toml"]
     assert (tmp_path / "session.toml").read_text() == "mine"
     assert init_session(tmp_path) == []
+
+
+def test_the_ball_may_stand_in_several_places(tmp_path: Path) -> None:
+    (tmp_path / "session.toml").write_text(session_toml(extra="[calibration.ball]\ndiameter_m = 0.1\n"))
+    session = read_session(tmp_path)
+    shot = Shot(ShotKind.BALL, "cam1", "left", "light1")
+    assert shot_at(session, "calibration/ball/left/light1/cam1") == shot
+    assert shot_at(session, shot.stem) == shot
+    assert shot_at(session, "calibration/ball/light1/cam1") == Shot(ShotKind.BALL, "cam1", light="light1")
+    assert shot_at(session, "calibration/ball/left/light9/cam1") is None
+    assert shot_at(session, "calibration/chart/left/light1/cam1") is None
