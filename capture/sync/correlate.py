@@ -25,6 +25,7 @@ _SHARE = 2 / 3  # of the shorter clip that must overlap
 _SPIKE = 3.0  # robust standard deviations at which a value is cut: a repeated frame is no motion
 _R_MOST = 0.995  # correlation that drawn, noiseless pictures reach; beyond, the logarithm runs away
 _REPEATS = 0.6  # height of an autocorrelation's second peak from which a motion counts as repeating
+_LIKE_BEST = 0.9  # of the highest peak: an earlier one of that height repeats as well
 _BY_CHANCE = 0.1  # probability up to which a camera may still belong to the others
 _TEMPER = 2.0  # pairs of one camera share that camera's noise and are not independent evidence
 
@@ -139,9 +140,15 @@ def _period(signals: Sequence[Floats], reach: int) -> int:
     below = np.flatnonzero(mean < 0.5 * _REPEATS)
     if not len(below):
         return 0
-    rest = mean[below[0] :]
-    best = int(np.argmax(rest))
-    return best + int(below[0]) if rest[best] >= _REPEATS else 0
+    first = int(below[0])
+    high = max(_REPEATS, _LIKE_BEST * float(mean[first:].max()))
+    # A walk repeats with every stride, and seen from afar with every step: the shortest of such times is meant.
+    peaks = [
+        k
+        for k in range(first, len(mean))
+        if mean[k] >= high and mean[k] >= mean[k - 1] and (k + 1 == len(mean) or mean[k] >= mean[k + 1])
+    ]
+    return peaks[0] if peaks else 0
 
 
 def _profile(curves: Curves, offsets: NDArray[np.int64], camera: int, reach: int) -> Floats:
