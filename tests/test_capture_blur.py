@@ -99,7 +99,7 @@ def test_one_file_named_for_two_purposes_is_judged_once(tmp_path: Path) -> None:
     board = dataclasses.replace(seen.originals[0], shot=Shot(ShotKind.BOARD, "cam1"))
     (item,) = check_motion_blur(dataclasses.replace(seen, originals=(*seen.originals, board)))
     assert (item.code, item.where, item.expected) == ("MOTION_BLUR", "clips/walk/cam1", "at least 50%")
-    assert item.found.startswith("edges at 4 px or more a frame keep ")
+    assert item.found.startswith("edges that move 4 px or more a frame keep ")
     assert "shutter" in item.remedy
 
 
