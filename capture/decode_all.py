@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import capture
 from capture import video
+from capture.decode.maker_notes import serials_by_exiftool
 from capture.decode_worker import Refusal, unpack
 from capture.issues import Issue, issue
-from capture.maker_notes import serials_by_exiftool
 from capture.session import Shot
 from capture.thumbnails import Thumbnails
 from capture.validate import Original

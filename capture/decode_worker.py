@@ -15,10 +15,10 @@ import sys
 from pathlib import Path
 from typing import cast
 
+from capture.decode.picture import ImageError
 from capture.exif import exif_from_json, exif_to_json
 from capture.issues import JsonObject
 from capture.measured import Numbers
-from capture.picture import ImageError
 
 if __name__ == "__main__":  # the parent needs the codec below and none of this
     import cv2

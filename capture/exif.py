@@ -20,9 +20,9 @@ from typing import TypeAlias, cast
 import xxhash
 from PIL import Image
 
-from capture.exif_blocks import Blocks, find_blocks, first_directory
+from capture.decode.exif_blocks import Blocks, find_blocks, first_directory
+from capture.decode.maker_notes import maker_tags
 from capture.issues import JsonObject, JsonValue
-from capture.maker_notes import maker_tags
 
 _Value: TypeAlias = object  # Pillow gives text, numbers, rationals, bytes or tuples of them
 _SUB, _GPS, _INTEROP, _THUMBNAIL = 0x8769, 0x8825, 0xA005, -1  # as Pillow names the directories

@@ -18,12 +18,12 @@ import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
 
-from capture import heif, raw
+from capture.decode import heif, raw
+from capture.decode.exif_blocks import jpeg_segments, picture_start
+from capture.decode.picture import MAX_FILE, Grey8, ImageError, Picture, check_size, turned
+from capture.decode.tiff import decode_tiff
 from capture.exif import orientation_of
-from capture.exif_blocks import jpeg_segments, picture_start
-from capture.picture import MAX_FILE, Grey8, ImageError, Picture, check_size, turned
 from capture.store import write_atomic
-from capture.tiff import decode_tiff
 
 __all__ = ["Grey8", "ImageError", "Picture"]
 

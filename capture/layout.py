@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from capture import images, raw, video
+from capture import images, video
+from capture.decode import raw
 from capture.issues import Issue, issue
 from capture.session import Session, Shot, ShotKind
 from capture.store import inside, safe_name

@@ -17,10 +17,11 @@ import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
-from capture import images, raw, video
+from capture import images, video
+from capture.decode import raw
+from capture.decode.picture import Grey8, Picture, turned
 from capture.exif import Exif, parse_exif, video_exif
 from capture.measured import Numbers
-from capture.picture import Grey8, Picture, turned
 from capture.smear import Row, SmearMeter
 from capture.sync.motion import MotionMeter, Step
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from capture.picture import Grey8
+from capture.decode.picture import Grey8
 
 F32: TypeAlias = NDArray[np.float32]
 Row: TypeAlias = tuple[int, int, float, float]  # edges, frames with any, fine energy, coarse energy

@@ -15,7 +15,7 @@ import numpy as np
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
-from capture.picture import Grey8, Picture
+from capture.decode.picture import Grey8, Picture
 
 EXTENSIONS = (".mp4", ".mov", ".m4v", ".avi", ".mkv")
 

@@ -16,8 +16,8 @@ from calibration.colour.correction import Correction, unknown
 from calibration.colour.fit import LINEAR, ROOT, expand, fit_colours
 from calibration.colour.profile import read_srgb, to_srgb
 from calibration.colour.reference import delta_e, lab_of, published, science
+from capture.decode.picture import ImageError, Picture
 from capture.images import encode_jpeg, read_image
-from capture.picture import ImageError, Picture
 from capture.stage.tone import encode_srgb, linear_from_srgb
 
 PHOTOS = (

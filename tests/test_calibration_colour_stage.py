@@ -19,9 +19,9 @@ from calibration.pose import Pose
 from calibration.rig import RigCalibration
 from calibration.target import charuco_of, target_of
 from capture import store
+from capture.decode.picture import Picture
 from capture.images import encode_jpeg
 from capture.issues import Report
-from capture.picture import Picture
 from capture.session import Board, Session, Shot, ShotKind
 from capture.stage.board import StageBoard, board_poses, board_visible, render_board
 from capture.stage.chart import chart_pose, render_chart

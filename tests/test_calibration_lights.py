@@ -12,8 +12,8 @@ from calibration.lights.highlight import Highlight, find_highlight
 from calibration.lights.lamp import Lamp, angle_deg, declared, solve_lamp
 from calibration.lights.step import strength, which_light
 from calibration.pose import Floats, Pose
+from capture.decode.picture import Picture
 from capture.images import decode_image, encode_jpeg
-from capture.picture import Picture
 from capture.session import Light
 from capture.stage.ball import StageBall, render_ball
 from capture.stage.lens import StageCamera, StageLight

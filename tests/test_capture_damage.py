@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from capture.exif_blocks import picture_start
+from capture.decode.exif_blocks import picture_start
 from capture.images import ImageError, Picture, decode_image, read_image
 
 # Two bytes of garbage stand before a marker in this one; its camera or editor wrote it so.

@@ -16,10 +16,10 @@ import pytest
 from conftest import texture
 from PIL import Image, ImageCms
 
-from capture import maker_notes
+from capture.decode import maker_notes
+from capture.decode.maker_notes import same_serial, serials_by_exiftool
 from capture.exif import Exif, exif_from_json, exif_to_json, orientation_of, parse_exif, read_exif, video_exif
 from capture.images import encode_jpeg
-from capture.maker_notes import same_serial, serials_by_exiftool
 
 TAGS = {
     "make": "Make", "model": "Model", "lens": "Lens Model", "focal_mm": "Focal Length", "iso": "ISO Speed Ratings",

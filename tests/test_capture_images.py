@@ -18,11 +18,11 @@ from conftest import texture
 from cv2.typing import MatLike
 from PIL import Image
 
-from capture import raw
+from capture.decode import raw
+from capture.decode.picture import turned
 from capture.images import ImageError, decode_image, encode_jpeg, read_image, write_png
 from capture.layout import take_inventory
 from capture.measure import decode
-from capture.picture import turned
 from capture.session import read_session
 
 

@@ -18,8 +18,8 @@ from calibration.camera import Camera
 from calibration.colour.fit import Fit, fit_colours
 from calibration.colour.reference import GREYS, PATCHES, published
 from calibration.pose import Floats
+from capture.decode.picture import Picture
 from capture.issues import Issue, issue
-from capture.picture import Picture
 from capture.stage.tone import linear_from_srgb
 
 _SIDE = 2000  # pixels; a card is looked for in a picture of at most this size and measured in the full one

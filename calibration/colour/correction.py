@@ -10,8 +10,8 @@ import numpy as np
 
 from calibration.colour.fit import LINEAR, ROOT, expand
 from calibration.pose import Floats
+from capture.decode.picture import Picture
 from capture.issues import JsonObject, JsonValue
-from capture.picture import Picture
 from capture.stage.tone import decode_table, encode_srgb
 
 Method: TypeAlias = Literal["chart", "board", "none"]

@@ -20,7 +20,7 @@ from calibration.camera import Camera
 from calibration.colour.reference import LUMINANCE
 from calibration.pose import Floats, Pose
 from calibration.target import Target
-from capture.picture import Picture
+from capture.decode.picture import Picture
 from capture.session import Light
 from capture.stage.tone import decode_table
 

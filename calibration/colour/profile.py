@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageCms
 
-from capture import raw
+from capture.decode import raw
+from capture.decode.exif_blocks import find_blocks
+from capture.decode.picture import ImageError, Picture
 from capture.exif import parse_exif
-from capture.exif_blocks import find_blocks
 from capture.images import decode_image, read_bytes
-from capture.picture import ImageError, Picture
 
 _SAME = 1  # grey level: profiles of sRGB differ among makers in the last digit
 

@@ -18,8 +18,8 @@ from calibration.colour.reference import LUMINANCE, published
 from calibration.pose import Floats, Pose
 from calibration.target import Target, target_of
 from capture import store
+from capture.decode.picture import ImageError
 from capture.issues import Issue, JsonObject, Report, issue
-from capture.picture import ImageError
 from capture.session import ShotKind
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from scipy.optimize import least_squares
 
 from calibration.camera import Camera
 from calibration.pose import Floats
-from capture.picture import Picture
+from capture.decode.picture import Picture
 
 _SIDE = 1200  # pixels; circles are looked for in a picture of this size
 _ANGLES = 240  # places on the rim

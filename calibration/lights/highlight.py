@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from calibration.camera import Camera
 from calibration.lights.ball import Ball
 from calibration.pose import Floats
-from capture.picture import Picture
+from capture.decode.picture import Picture
 from capture.stage.tone import decode_table
 
 _BRIGHT = 0.9  # of the brightest pixel on the ball

@@ -20,9 +20,9 @@ from calibration.colour.reference import LUMINANCE
 from calibration.lights.lamp import Lamp
 from calibration.lights.normals import Surface, fit_normals, lighting_of, rank_lights
 from calibration.pose import Floats
+from capture.decode.picture import ImageError, Picture
 from capture.images import write_png
 from capture.issues import Issue, JsonObject, issue
-from capture.picture import ImageError, Picture
 from capture.session import Shot, ShotKind
 from capture.stage.tone import decode_table
 from capture.take_masks import take_masks

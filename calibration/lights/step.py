@@ -17,8 +17,8 @@ from calibration.lights.lamp import Lamp, angle_deg, declared, solve_lamp
 from calibration.lights.page import render_page
 from calibration.lights.shading import check_shading
 from capture import store
+from capture.decode.picture import ImageError, Picture
 from capture.issues import Issue, JsonObject, Report, issue
-from capture.picture import ImageError, Picture
 from capture.session import Light, ShotKind
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from capture.checks.places import count_of, patterns
+from capture.decode.maker_notes import same_serial
 from capture.issues import Issue, issue
-from capture.maker_notes import same_serial
 
 if TYPE_CHECKING:
     from capture.session import Shot

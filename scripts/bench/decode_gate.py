@@ -25,8 +25,8 @@ import cv2
 import numpy as np
 import simplejpeg
 
+from capture.decode.exif_blocks import jpeg_segments
 from capture.decode_all import decode_files
-from capture.exif_blocks import jpeg_segments
 from capture.images import ImageError, read_image
 from capture.issues import JsonObject
 from capture.measure import decode

@@ -17,10 +17,10 @@ from calibration.colour.profile import read_srgb
 from calibration.landmarks import BirthmarkMap
 from calibration.rig import RigCalibration
 from capture import consent, store
+from capture.decode.picture import ImageError
 from capture.images import read_image, write_png
 from capture.issues import Issue, JsonObject, Report, issue
 from capture.mask import estimate_plate, person_mask
-from capture.picture import ImageError
 from capture.session import Clip, Session, Shot, ShotKind, Take
 from capture.take_masks import take_masks
 from capture.toml_file import Record

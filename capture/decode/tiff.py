@@ -10,7 +10,7 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
-from capture.picture import ImageError, Picture, check_size, to_8_bit
+from capture.decode.picture import ImageError, Picture, check_size, to_8_bit
 
 _GREY, _RGB, _PALETTE, _YCBCR = ((0, 1), 2, 3, 6)  # photometric interpretations that are read
 _MAX_SEGMENTS = 1_000_000

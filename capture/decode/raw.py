@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from capture.picture import ImageError, Picture, check_size
+from capture.decode.picture import ImageError, Picture, check_size
 
 if TYPE_CHECKING:
     import rawpy

@@ -7,7 +7,7 @@ from typing import cast
 
 import numpy as np
 
-from capture.picture import ImageError, Picture, check_size
+from capture.decode.picture import ImageError, Picture, check_size
 
 EXTENSIONS = (".heic", ".heif")
 _BRANDS = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1")

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from capture.exif_blocks import Blocks, directory, first_directory, places
+from capture.decode.exif_blocks import Blocks, directory, first_directory, places
 
 _EXIFTOOL_SECONDS = 120
 _EXIFTOOL_TAGS = ("SerialNumber", "CameraSerialNumber", "BodySerialNumber", "InternalSerialNumber")
