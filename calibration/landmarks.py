@@ -18,6 +18,7 @@ from calibration.mark_mirror import MirrorCheck, check_mirrored
 from calibration.mark_page import Card, Crop, write_page
 from calibration.mark_points import Candidate, Sighting, View
 from calibration.mark_sights import sights_of_take, with_sights
+from calibration.mark_surface import MarkSurface, body_digest, load_surface
 from calibration.mark_takes import link
 from calibration.mark_views import see_take
 from calibration.rig import RigCalibration
@@ -49,6 +50,8 @@ def find_marks(
     folder = validated.folder.derived(ARTEFACT)
     calibration = store.read(validated.folder.derived("calibration"), "calibration")
     inputs = {"ingest": validated.digest, "calibration": calibration.digest}
+    if body := body_digest(validated.folder):
+        inputs["body"] = body
     confirmed_inputs = (
         {**inputs, "confirmed": store.sha256_file(confirmed)} if confirmed and confirmed.is_file() else inputs
     )
@@ -221,6 +224,7 @@ def _place(
     known = {m.id: [p for p in m.photo if _check_photo(validated, rig, m, p, issues)] for m in wanted}
     placed: dict[str, dict[str, Candidate]] = {m.id: {} for m in wanted}
     pictures: dict[tuple[str, str], Path] = {}
+    body = load_surface(validated.folder)
     sights: dict[str, tuple[list[Sight], list[F64]]] = {m.id: ([], []) for m in wanted}
     for take in validated.session.take:
         named = {m.id: [p for p in known[m.id] if p.take == take.id] for m in wanted}
@@ -233,7 +237,8 @@ def _place(
             if named[mark.id]:
                 candidate = place_mark(mark.id, take.id, _sightings(rig, named[mark.id]), views, issues)
                 if candidate is not None:
-                    placed[mark.id][take.id] = candidate
+                    meshed = body is not None and body.take == take.id
+                    placed[mark.id][take.id] = body.raised(candidate) if body and meshed else candidate
         here = {m: (_at(c[take.id]), c[take.id].diameter_mm) for m, c in placed.items() if take.id in c}
         for name, (seen, colours) in sights_of_take(validated, rig, take, here, views).items():
             sights[name][0].extend(seen)
@@ -253,6 +258,8 @@ def _place(
         "confirmed": len(wanted),
         "placed": len(result.marks),
         "places": sum(len(m.places) for m in result.marks),
+        "mesh_of": body.take if body is not None else "",
+        "away_from_mesh_mm": _away_from_mesh(body, result),
         "spread_mm_median": float(np.median([m.spread_mm for m in result.marks])) if result.marks else None,
     }
     report = Report(ARTEFACT, tuple(issues), facts)
@@ -333,6 +340,11 @@ def _birthmark(entry: MarkEntry, places: Mapping[str, Candidate]) -> Birthmark:
         sum(len(c.sightings) for c in places.values()),
         entry.kind,
     )
+
+
+def _away_from_mesh(body: MarkSurface | None, found: BirthmarkMap) -> float | None:
+    places = [m.places[body.take].position for m in found.marks if body.take in m.places] if body else []
+    return float(np.median(body.away_mm(places))) if body and places else None
 
 
 def _at(candidate: Candidate) -> Place:

@@ -178,7 +178,7 @@ def opencv_multiview(views: Views, sizes: Mapping[str, tuple[int, int]], target:
         objects, pictures, every, seen, kinds, [], [], [], []
     )
     placed = tuple(
-        camera_of(n, sizes[n], np.asarray(k), np.asarray(d), (np.ravel(cv2.Rodrigues(np.asarray(r))[0]), np.ravel(t)))
+        camera_of(n, sizes[n], np.asarray(k), np.asarray(d), (np.ravel(r), np.ravel(t)))
         for n, k, d, r, t in zip(views, matrices, distortions, turns, shifts, strict=True)
     )
     return Found(placed, time.process_time() - start)
