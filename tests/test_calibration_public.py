@@ -49,23 +49,19 @@ def some(views: Views, shots: list[str]) -> Views:
     return {name: {s: c for s, c in own.items() if s in shots} for name, own in views.items()}
 
 
-def test_the_stereo_pair_is_as_good_as_least_squares_can_make_it(stereo: Views) -> None:
-    """Least squares of all corners is the best that the judge, who drops nothing, can see; robust gives up a little
-    of that, because some corners of this set are found 1 to 6 px away, and fits the others better.
+def test_the_stereo_pair_is_told_twice_as_well_as_with_the_usual_window(stereo: Views) -> None:
+    """With corners refined in 23 x 23 pixels every solver ends at 0.444 px and 0.576 px held out: squares are 22 px
+    wide there, and the next corner draws the window. Least squares of all corners is the best that the judge can see.
     """
     shots = sorted(stereo["left"])
     odd, even = shots[1::2], shots[::2]
-    good = {}
     for name, huber in (("plain", np.inf), ("robust", 1.0)):
         whole, half = solve(stereo, huber), solve(some(stereo, even), huber)
         held = judge(half.cameras, some(stereo, odd), CHESS).rig_rms_px
         dropped = whole.facts["dropped_corners"]
         print(f"\n{name}: {whole.verdict.rig_rms_px:.4f} px all, {held:.4f} px held out, {dropped} corners dropped")
-        assert whole.verdict.rig_rms_px <= (0.446 if name == "plain" else 0.450)
-        assert held <= (0.578 if name == "plain" else 0.582)
-        rest = judge(solve(some(stereo, odd), huber).cameras, some(stereo, even), CHESS)
-        good[name] = rest.rig_rms_px
-    assert good["robust"] < good["plain"]  # where the held-out half has few wrong corners
+        assert whole.verdict.rig_rms_px <= 0.21
+        assert held <= 0.22
 
 
 def test_focal_lengths_of_an_optical_system_are_met_and_the_wrong_corner_is_left_out(data_dir: Path) -> None:
