@@ -59,6 +59,9 @@ def test_issues_are_grouped_errors_first_and_cut_at_three() -> None:
     [
         ([], "All there, all readable. She may go.", "good"),
         ([("FOCUS_SOFT", "stills/t/key/cam1")], "decide whether to reshoot: t, key (cam1)", "warn"),
+        ([("MOTION_BLUR", "clips/walk/cam1")], "decide whether to reshoot: clips/walk/cam1", "warn"),
+        ([("CAMERA_MOVED", "stills/t/*/cam1")], "decide whether to reshoot: t, every light (cam1)", "warn"),
+        ([("PRIVACY_GPS", "stills/t/key/cam1")], "She may go; one thing to look at.", "good"),
         ([("FILE_TRUNCATED", "stills/t/key/cam1.jpg")], "Reshoot: t, key (cam1)", "bad"),
         ([("SESSION_FILE_INVALID", "session.toml")], "Put right: session.toml", "bad"),
         (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -47,6 +48,9 @@ def write_session_page(
     write_atomic(path, page(session_title(context.session), body))
 
 
+_SHOOT_AGAIN = re.compile(r"[Rr]eshoot|[Ss]hoot .*again|then shoot", re.DOTALL)  # in a remedy: she must stay for it
+
+
 def session_title(session: Session) -> str:
     """The head of every page on a session."""
     head = session.session
@@ -57,7 +61,7 @@ def session_verdict(report: Report, lines: Sequence[Line] = ()) -> Markup:
     """What to do now, in one line; under it, whether the card may be formatted."""
     safe = bool(report.facts.get("safe_to_format"))
     detail = f"Safe to format the card: {'yes' if safe else 'NO'}, {report.facts.get('safe_because', '')}."
-    again = [i for i in report.issues if "eshoot" in i.remedy and i.severity is not Severity.IGNORED]
+    again = [i for i in report.issues if _SHOOT_AGAIN.search(i.remedy) and i.severity is not Severity.IGNORED]
     errors = [i for i in again if i.severity is Severity.ERROR]
     views = [line.call for line in lines if line.must and line.kind == "new"]
     if errors:
@@ -68,6 +72,10 @@ def session_verdict(report: Report, lines: Sequence[Line] = ()) -> Markup:
         return verdict(f"Before she goes, the plan lacks: {_cut(views)}", tone="warn", detail=detail)
     if again:
         return verdict(f"Look, then decide whether to reshoot: {_places(again)}", tone="warn", detail=detail)
+    if report.warnings:
+        count = len(report.warnings)
+        things = "one thing" if count == 1 else f"{count} things"
+        return verdict(f"All there, all readable. She may go; {things} to look at.", tone="good", detail=detail)
     return verdict("All there, all readable. She may go.", tone="good", detail=detail)
 
 
