@@ -35,6 +35,7 @@ _THREADS = 4
 _REACH_SHARE, _REACH_PX = 0.3, (2, 11)
 _COARSE_SIDE = 1600  # pixels; a chessboard is searched in a picture of this size and refined in the full one
 _CACHE_SCHEMA = 1
+_BOARD = "+"  # in `000+2`, the second board of shot 000
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +82,8 @@ def detect_session(
     """Corners of every board picture and board video of a session, by camera and shot, in the order of names.
 
     Cameras without a view have an empty entry. Of long videos every n-th frame is read, the same for every camera.
-    `cache` names a JSON file that spares the search for files that did not change.
+    A further board of a still is a shot of its own, `000+2`, because it is moved by itself. `cache` names a JSON file
+    that spares the search for files that did not change.
     """
     originals = sorted(validated.of_kind(ShotKind.BOARD), key=lambda o: (o.shot.camera, _natural(o.shot.group)))
     every = -(-max((o.frames for o in originals), default=1) // MAX_FRAMES)
@@ -90,7 +92,7 @@ def detect_session(
 
     def search(task: tuple[str, Original]) -> dict[str, Corners]:
         key, original = task
-        return known[key] if key in known else _detect_original(original, target, every)
+        return known[key] if key in known else detect_original(original, target, every)
 
     # OpenCV leaves the interpreter free while it searches, so threads are enough; map keeps the order
     with ThreadPoolExecutor(_THREADS) as pool:
@@ -103,11 +105,18 @@ def detect_session(
     return detections
 
 
-def _detect_original(original: Original, target: Target, every: int) -> dict[str, Corners]:
-    if original.frames > 1:
-        return detect_frames(read_frames(original.path, every=every), target)
-    corners = make_finder(target)(read_image(original.path))
-    return {} if corners is None else {original.shot.group: corners}
+def detect_original(original: Original, target: Target, every: int) -> dict[str, Corners]:
+    """Corners in one file by shot: a still and its further boards, or every n-th frame of a film."""
+    if original.frames > 1:  # of a film the first board alone: a path through time belongs to one board
+        return detect_frames(read_frames(original.path, every=every), target.parts[0][1])
+    picture = read_image(original.path)
+    found: dict[str, Corners] = {}
+    for place, (first, part) in enumerate(target.parts, 1):
+        corners = make_finder(part)(picture)
+        if corners is not None:
+            shot = original.shot.group if place == 1 else f"{original.shot.group}{_BOARD}{place}"
+            found[shot] = Corners(corners.ids + first, corners.uv)
+    return found
 
 
 def _charuco_finder(target: Target) -> Finder:
@@ -161,8 +170,14 @@ def _fixes_a_pose(points: Floats) -> bool:
 
 
 def _natural(name: str) -> tuple[int, str]:
-    """Sorts 2 before 10."""
-    return (int(name) if name.isdigit() else -1, name)
+    """Sorts 2 before 10, and a further board of a shot after the first."""
+    number = file_shot(name)
+    return (int(number) if number.isdigit() else -1, name)
+
+
+def file_shot(shot: str) -> str:
+    """The shot of the file that a view was found in: `000` of `000+2`."""
+    return shot.partition(_BOARD)[0]
 
 
 def natural_order(shots: Iterable[str]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -18,10 +19,14 @@ WORLD_FROM_FLOOR_BOARD = Pose(np.diag([1.0, -1.0, -1.0]), np.zeros(3))  # face u
 
 @dataclass(frozen=True, eq=False)
 class Target:
-    """The board of a session. Corner ids are rows of `points`, in OpenCV's board frame (z into the print)."""
+    """The boards of a session. Corner ids are rows of `points`, in OpenCV's board frame (z into the print).
+
+    Corners of further boards follow those of the first, each board in its own frame: no view holds two of them.
+    """
 
     board: Board
     points: Floats  # (N, 3) metres, board frame, z = 0
+    extra: tuple[Board, ...] = ()
 
     @property
     def centre(self) -> Floats:
@@ -29,21 +34,34 @@ class Target:
         return np.asarray(self.points.mean(axis=0))
 
     @property
+    def parts(self) -> tuple[tuple[int, Target], ...]:
+        """Each board as a target of its own, with the id of its first corner."""
+        first, parts = 0, []
+        for board in (self.board, *self.extra):
+            part = target_of(board)
+            parts.append((first, part))
+            first += len(part.points)
+        return tuple(parts)
+
+    @property
     def settings(self) -> str:
         """Everything that decides what is found in a picture, as one line."""
-        return self.board.model_dump_json(exclude={"origin"})
+        return " ".join(b.model_dump_json(exclude={"origin"}, exclude_defaults=True) for b in (self.board, *self.extra))
 
     def detector(self) -> cv2.aruco.CharucoDetector:
         """A ChArUco detector. Not to be shared between threads."""
         return cv2.aruco.CharucoDetector(charuco_of(self.board))
 
 
-def target_of(board: Board) -> Target:
-    """The geometry of a session's board.
+def target_of(board: Board, extra: Sequence[Board] = ()) -> Target:
+    """The geometry of a session's board, or boards.
 
     Raises ValueError for an unknown dictionary, for a board or grid with more markers than its dictionary, and for a
     chessboard that looks the same when turned by 180 degrees, because two cameras could then not agree on it.
     """
+    if extra:
+        points = np.concatenate([target_of(one).points for one in (board, *extra)])
+        return Target(board, points, tuple(extra))
     if board.kind == "charuco":
         points = np.asarray(charuco_of(board).getChessboardCorners(), dtype=np.float64)
         # OpenCV returns float32: put the corners back on the exact grid of the print
@@ -79,8 +97,9 @@ def small_pool(dictionary: str, markers: int) -> str:
 
 def charuco_of(board: Board) -> cv2.aruco.CharucoBoard:
     """OpenCV's own description of a ChArUco board, with the smallest dictionary that holds its markers."""
-    pool = small_pool(board.dictionary, board.columns * board.rows // 2)
+    pool = small_pool(board.dictionary, board.markers.stop)
     dictionary = cv2.aruco.getPredefinedDictionary(int(getattr(cv2.aruco, pool)))
-    made = cv2.aruco.CharucoBoard((board.columns, board.rows), board.square_m, board.marker_m, dictionary)
+    ids = np.array(board.markers, dtype=np.int32)
+    made = cv2.aruco.CharucoBoard((board.columns, board.rows), board.square_m, board.marker_m, dictionary, ids)
     made.setLegacyPattern(board.legacy)
     return made

@@ -37,6 +37,7 @@ def board(
     square_mm: Annotated[float, typer.Option(help="Side of a square, or from tag to tag.")] = 80.0,
     marker_mm: Annotated[float, typer.Option(help="Side of a marker or tag; 0: three quarters of a square.")] = 0.0,
     dictionary: Annotated[str, typer.Option(help="Markers  [default: DICT_4X4_250, DICT_APRILTAG_36h11]")] = "",
+    first_marker: Annotated[int, typer.Option(min=0, help="Number of its first marker, to tell boards apart.")] = 0,
     inverted: Annotated[bool, typer.Option("--inverted", help="White and black exchanged.")] = False,
     paper: Annotated[str, typer.Option(help="A4 to A0  [default: a page of the board's own size]")] = "",
 ) -> None:
@@ -58,7 +59,7 @@ def board(
         pool = dictionary or _POOLS[kind]
         made = Board.model_validate({
             "kind": str(kind), "columns": columns, "rows": rows, "dictionary": pool, "inverted": inverted,
-            "square_m": square_mm / 1000, "marker_m": marker / 1000,
+            "square_m": square_mm / 1000, "marker_m": marker / 1000, "first_marker": first_marker,
         })  # fmt: skip
     target = target_of(made)
     sheet = lay_out(made, paper)

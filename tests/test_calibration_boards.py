@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -12,9 +13,11 @@ from numpy.typing import NDArray
 from calibration.boards.aprilgrid import GridFinder, tag_points
 from calibration.boards.artwork import artwork
 from calibration.boards.sheet import PAPERS_MM, lay_out, to_pdf, to_svg
-from calibration.detect import make_finder
+from calibration.detect import detect_original, make_finder, natural_order
 from calibration.target import target_of
-from capture.session import Board
+from capture.images import write_png
+from capture.session import Board, Calibration, Shot, ShotKind
+from capture.validate import Original
 
 CHARUCO = Board(kind="charuco", columns=5, rows=7, square_m=0.04, marker_m=0.03, dictionary="DICT_4X4_1000")
 BOARDS = {
@@ -147,3 +150,36 @@ def test_paper_that_is_too_small_names_the_one_that_is_not() -> None:
     with pytest.raises(ValueError, match="paper 'Letter' is unknown; give one of A4, A3"):
         lay_out(CHARUCO, "Letter")
     assert lay_out(CHARUCO).width == pytest.approx(216)
+
+
+SECOND = Board(kind="charuco", columns=6, rows=4, square_m=0.05, marker_m=0.0375, dictionary="DICT_4X4_1000",
+               first_marker=17)  # fmt: skip
+
+
+def test_two_boards_in_one_picture_are_two_shots(tmp_path: Path) -> None:
+    target = target_of(CHARUCO, (SECOND,))
+    assert len(target.points) == 24 + 15
+    left, right = drawn(CHARUCO, 2500.0), drawn(SECOND, 2560.0)
+    picture = np.full((900, 1500, 3), 255, dtype=np.uint8)
+    picture[20 : 20 + left.shape[0], 20 : 20 + left.shape[1]] = left[..., None]
+    picture[100 : 100 + right.shape[0], 650 : 650 + right.shape[1]] = right[..., None]
+    write_png(tmp_path / "cam1.png", picture)
+    shot = Shot(ShotKind.BOARD, "cam1", "007")
+    original = Original(shot, tmp_path / "cam1.png", "x", 1, "", 1500, 900, 1, 0.0)
+    found = detect_original(original, target, every=1)
+    assert list(found) == ["007", "007+2"]
+    assert found["007"].ids.max() < 24 <= found["007+2"].ids.min()
+    ids = found["007+2"].ids
+    true = target.points[ids, :2] * 2560.0 + (650 + RIM - 0.5, 100 + RIM - 0.5)
+    assert np.abs(found["007+2"].uv - true).max() < 0.5
+    assert natural_order(["10", "007+2", "9", "007"]) == ["007", "007+2", "9", "10"]
+
+
+def test_boards_that_cannot_be_told_apart_are_refused() -> None:
+    with pytest.raises(ValueError, match="boards share markers 0 to 16; give first_marker a number from 17 on"):
+        Calibration(board=CHARUCO, extra_boards=(CHARUCO,))
+    with pytest.raises(ValueError, match="a chessboard cannot be told from other boards; use boards with markers"):
+        Calibration(board=CHARUCO, extra_boards=(BOARDS["chessboard"],))
+    with pytest.raises(ValueError, match=r"extra_boards need \[calibration.board\]"):
+        Calibration(extra_boards=(SECOND,))
+    assert Calibration(board=CHARUCO, extra_boards=(SECOND, BOARDS["aprilgrid"])).extra_boards[0] is SECOND

@@ -33,9 +33,9 @@ def tag_dictionary(board: Board) -> cv2.aruco.Dictionary:
         known = sorted({n for n in dir(cv2.aruco) if n.startswith("DICT_APRILTAG_") and n[-1] != "H"})
         raise ValueError(f"board dictionary {family!r} is no AprilTag family; give one of {', '.join(known)}")
     dictionary = cv2.aruco.getPredefinedDictionary(int(getattr(cv2.aruco, family)))
-    if board.columns * board.rows > len(dictionary.bytesList):
+    if board.markers.stop > len(dictionary.bytesList):
         raise ValueError(
-            f"board has {board.columns * board.rows} tags, but {family} holds {len(dictionary.bytesList)}; print fewer"
+            f"board has {board.markers.stop} tags, but {family} holds {len(dictionary.bytesList)}; print fewer"
         )
     return dictionary
 
@@ -63,7 +63,7 @@ class GridFinder:
 
     def __init__(self, board: Board) -> None:
         dictionary = tag_dictionary(board)
-        self._tags = board.columns * board.rows
+        self._first, self._tags = board.first_marker, len(board.markers)
         self._gap_share = board.square_m / board.marker_m - 1
         self._cell_share = 1 / (dictionary.markerSize + 2)
         self._dictionary = dictionary
@@ -106,8 +106,8 @@ class GridFinder:
             parted = grey if width == 1 else cv2.dilate(grey, np.ones((width, width), np.uint8))
             quads, tags, _ = self._detector.detectMarkers(parted)
             for quad, tag in zip(quads, [] if tags is None else np.ravel(tags).tolist(), strict=True):
-                if tag < self._tags:
-                    found.setdefault(int(tag), np.asarray(quad, dtype=np.float64).reshape(4, 2))
+                if 0 <= tag - self._first < self._tags:
+                    found.setdefault(int(tag) - self._first, np.asarray(quad, dtype=np.float64).reshape(4, 2))
             if len(found) == self._tags:
                 break
         return found
@@ -133,7 +133,7 @@ class GridFinder:
 
     def _reads(self, grey: NDArray[np.uint8], corners: Floats, tag: int) -> bool:
         """True where the bits inside the outline are those of the tag, but for one in twenty."""
-        black = np.rot90(tag_picture(self._dictionary, tag), 2)
+        black = np.rot90(tag_picture(self._dictionary, self._first + tag), 2)
         cells = len(black)
         square = np.array([[0, 0], [cells, 0], [cells, cells], [0, cells]], dtype=np.float32) * _CELL_PX - 0.5
         bend = cv2.getPerspectiveTransform(corners.astype(np.float32), square)

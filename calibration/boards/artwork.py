@@ -68,7 +68,7 @@ def _grid(board: Board) -> Artwork:
     rectangles: list[Rectangle] = []
     for tag in range(board.columns * board.rows):
         left, top = points[4 * tag + 3]
-        rectangles += _cells(tag_picture(dictionary, tag), float(left), float(top), cell)
+        rectangles += _cells(tag_picture(dictionary, board.first_marker + tag), float(left), float(top), cell)
     rectangles += [
         (x * board.square_m, y * board.square_m, gap, gap)
         for y in range(board.rows + 1)

@@ -130,5 +130,7 @@ def _caption(board: Board) -> str:
         parts.append(f"marker_m = {board.marker_m:g}")
     if board.dictionary:
         parts.append(f"dictionary = {board.dictionary}")
+    if board.first_marker:
+        parts.append(f"first_marker = {board.first_marker}")
     parts += [word for word, on in (("inverted", board.inverted), ("legacy", board.legacy)) if on]
     return "; ".join(parts)
