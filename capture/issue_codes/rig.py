@@ -18,7 +18,9 @@ RIG: dict[str, Entry] = {
         _E, "A camera's reprojection error is too high.", "Reshoot the board for this camera, slowly and near."
     ),
     "POSES_TOO_FEW": Entry(
-        _W, "A camera saw the board in too few distinct poses.", "Tilt the board more and cover the corners."
+        _W,
+        "A camera saw the board in too few places or too little of its picture.",
+        "Show this camera the board tilted to each side, and near all four corners of its picture.",
     ),
     "OBSERVATIONS_DROPPED": Entry(
         _W, "Some board corners did not fit and were left out.", "Look at the named frames; reshoot if many."
@@ -41,13 +43,109 @@ RIG: dict[str, Entry] = {
     ),
     "RIG_POSES_ALIKE": Entry(
         _E,
-        "Two cameras of an imported rig stand in one place.",
-        "One is a copy: have the rig exported again.",
+        "Two cameras of a rig stand in one place.",
+        "One is a copy of the other: copy this camera's files again, or have an imported rig exported again.",
+    ),
+    "RIG_SCALE_WRONG": Entry(
+        _E,
+        "An imported rig has another metre than the board of this session.",
+        "Import it again with the right --unit; if that is right, measure the squares of the board.",
+    ),
+    "BOARD_SCALE_WRONG": Entry(
+        _E,
+        "The board's square_m gives the rig a size that no studio has.",
+        "Measure a square with a ruler and write it into session.toml in metres; ingest and calibrate again.",
+    ),
+    "BOARD_SCALE_ODD": Entry(
+        _W,
+        "The board is unusually large or small, near or far.",
+        "Measure a square with a ruler; in session.toml square_m is in metres.",
+    ),
+    "BOARD_MIRRORED": Entry(
+        _E,
+        "A camera shows the board mirrored.",
+        "Switch mirroring off in this camera or its program and export again; if all do, print the board unmirrored.",
+    ),
+    "BOARD_SIZE_DIFFERS": Entry(
+        _E,
+        "Board pictures of a camera have another size than its stills.",
+        "Export them at full size, or shoot the board with this camera again as it shoots her.",
+    ),
+    "LENS_SIZE_DIFFERS": Entry(
+        _E,
+        "A camera's lens belongs to pictures of another size.",
+        "Export this camera's board pictures at the size of its stills, or correct its width and height.",
+    ),
+    "LENS_TURNED": Entry(
+        _E,
+        "A camera's lens belongs to pictures with width and height exchanged.",
+        "Export this camera's board pictures turned like its stills, or shoot the board with it again.",
+    ),
+    "LENS_OFF_CENTRE": Entry(
+        _W,
+        "A camera's lens centre is far from the middle of its picture.",
+        "Use pictures that are not cropped; show this camera the board, tilted, near all four corners.",
+    ),
+    "LENS_NOT_DETERMINED": Entry(
+        _E,
+        "A camera's board shots leave its lens and place open.",
+        "Show this camera the board in eight places, tilted to each side, near the corners of the picture too.",
+    ),
+    "CAMERAS_EXCHANGED": Entry(
+        _E,
+        "Two cameras fit each other's board shots, and not their own.",
+        "Exchange the names of the two in these shots, in [sources] or on the card; nothing need be shot again.",
+    ),
+    "CAMERAS_EXCHANGED_SINCE": Entry(
+        _W,
+        "Two cameras stand in each other's place since the last rig.",
+        "If nobody moved them, one of the two rigs has their names exchanged: correct it and calibrate again.",
+    ),
+    "CAMERA_NOT_SYNCHRONOUS": Entry(
+        _W,
+        "A camera sees what moves at another moment than the others.",
+        "Trigger this camera with the others; where that cannot be, hold the board still before every shot.",
+    ),
+    "CAMERA_MOVED_MEANWHILE": Entry(
+        _W,
+        "A camera was moved between board shots.",
+        "Fix this camera, then show it the board again in all places.",
+    ),
+    "CAMERA_WEAKLY_LINKED": Entry(
+        _W,
+        "A camera, or a group of them, hangs on few board shots.",
+        "Hold the board where it and the other one named see it, in six places.",
     ),
     "RIG_NOT_MEASURED": Entry(
         _W,
         "An imported rig could not be measured: no board is seen by two of its cameras.",
         "Shoot the board once with all cameras; until then nobody knows what the rig is worth.",
+    ),
+    # verification and drift
+    "VERIFICATION_FAILED": Entry(
+        _E,
+        "The calibration does not hold on board shots that it was not fitted to.",
+        "See whether this camera moved between the shots; shoot the board again with all cameras and calibrate.",
+    ),
+    "CAMERA_DRIFTED": Entry(
+        _E,
+        "A camera no longer stands as it was calibrated.",
+        "Fix it, shoot the board again, and calibrate for what was shot from then on.",
+    ),
+    "CAMERA_OUT_OF_STEP": Entry(
+        _E,
+        "A camera shows other moments than the others, so what moves does not fit.",
+        "Shift this camera's frames by the number found, or trigger it with the others and reshoot.",
+    ),
+    "DRIFT_DISAGREES": Entry(
+        _W,
+        "What she shows and what is behind her tell different moves of a camera.",
+        "Look at both curves of the page: the backdrop may have moved, or the camera was pushed sideways.",
+    ),
+    "DRIFT_NOT_MEASURED": Entry(
+        _W,
+        "Nobody can tell whether a calibration still holds.",
+        "Record her a few seconds with several cameras that see the same side of her, or shoot the board again.",
     ),
     # colour and light
     "CHART_NOT_FOUND": Entry(
@@ -88,7 +186,13 @@ RIG: dict[str, Entry] = {
     "BODY_CAMERAS_FEW": Entry(
         _E,
         "Too few cameras saw her with a mask to find her shape.",
-        "Shoot plates, stills and board with more cameras.",
+        "Shoot plates and stills with more cameras.",
+    ),
+    "BODY_CAMERA_NOT_PLACED": Entry(
+        _W, "A camera that shot her has no place in the rig; its pictures are not used.", "Calibrate with it."
+    ),
+    "BODY_SIZE_DIFFERS": Entry(
+        _E, "A camera's pictures are of another size than it was calibrated for.", "Export them in that size again."
     ),
     "BODY_HULL_EMPTY": Entry(
         _E,
@@ -123,9 +227,7 @@ RIG: dict[str, Entry] = {
         "A scan is of no person's size in any usual unit.",
         "Export it in metres, millimetres, centimetres or inches.",
     ),
-    "SCAN_SCALE_WRONG": Entry(
-        _E, "A scan fits her only at another size.", "Export it in metres, millimetres, centimetres or inches."
-    ),
+    "SCAN_SCALE_WRONG": Entry(_E, "A scan fits her only at another size.", "Export it in metres, mm, cm or inches."),
     "SCAN_NOT_HER": Entry(
         _E,
         "A scan does not fit her body.",
