@@ -154,6 +154,7 @@ class Board(Record):
     dictionary: str = ""
     inverted: bool = Field(default=False, description="white and black are exchanged on the print")
     legacy: bool = Field(default=False, description="printed with the pattern of OpenCV before 4.6")
+    first_marker: int = Field(default=0, ge=0, description="number of its first marker or tag, to tell boards apart")
     origin: str = Field(default="", description="shot in which the board lies on the floor and defines the world")
 
     @model_validator(mode="after")
@@ -163,6 +164,12 @@ class Board(Record):
         if self.kind == "aprilgrid" and not 0 < self.marker_m < self.square_m:
             raise ValueError("an aprilgrid needs marker_m, the side of a tag, smaller than square_m, from tag to tag")
         return self
+
+    @property
+    def markers(self) -> range:
+        """Numbers of its markers or tags; none on a chessboard."""
+        count = {"charuco": self.columns * self.rows // 2, "aprilgrid": self.columns * self.rows}.get(self.kind, 0)
+        return range(self.first_marker, self.first_marker + count)
 
 
 class Chart(Record):
@@ -181,9 +188,33 @@ class Calibration(Record):
     """`[calibration]`: which calibration objects were shot. Plates are expected unless `plates = false`."""
 
     board: Board | None = None
+    extra_boards: tuple[Board, ...] = Field(default=(), description="further boards in the same pictures, moved freely")
     chart: Chart | None = None
     ball: Ball | None = None
     plates: bool = True
+    synchronous: tuple[Name, ...] = Field(default=(), description="cameras that one trigger fires together")
+    verify: tuple[Name, ...] = Field(
+        default=(), description="board shots, or clips with the board, kept out of the fit"
+    )
+
+    @model_validator(mode="after")
+    def _boards_differ(self) -> Calibration:
+        boards = [*([self.board] if self.board else []), *self.extra_boards]
+        if self.extra_boards and self.board is None:
+            raise ValueError("extra_boards need [calibration.board], the one that the others are beside")
+        for place, board in enumerate(boards):
+            if len(boards) > 1 and not board.markers:
+                raise ValueError("a chessboard cannot be told from other boards; use boards with markers")
+            for other in boards[:place]:
+                same = board.dictionary.rpartition("_")[0] == other.dictionary.rpartition("_")[0]
+                if same and range(
+                    max(board.markers[0], other.markers[0]), min(board.markers[-1], other.markers[-1]) + 1
+                ):
+                    raise ValueError(
+                        f"boards share markers {board.markers[0]} to {board.markers[-1]}; give first_marker a number "
+                        f"from {other.markers[-1] + 1} on"
+                    )
+        return self
 
 
 class ShotKind(StrEnum):
@@ -242,7 +273,7 @@ class Session(Record):
             if twice:
                 raise ValueError(f"{what} {twice[0]!r} is declared twice; give each {what} its own id")
         groups: tuple[Take | Clip | Plan, ...] = (*self.take, *self.clip, *self.plan)
-        used_cameras = {n for group in groups for n in group.cameras}
+        used_cameras = {n for group in groups for n in group.cameras} | {*self.calibration.synchronous}
         listed: tuple[Take | Plan, ...] = (*self.take, *self.plan)
         used_lights = {n for item in listed for n in item.lights} | {c.light for c in self.clip}
         for what, unknown in (("camera", used_cameras - cameras), ("light", used_lights - lights)):
