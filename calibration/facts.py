@@ -10,6 +10,7 @@ import numpy as np
 from calibration.bundle.covariance import Covariance
 from calibration.camera import COEFFICIENTS, Camera
 from calibration.detect import natural_order
+from calibration.findings import distances_m
 from calibration.fitting import Fitted
 from calibration.intrinsics import IntrinsicsFacts
 from calibration.judge import Judgement
@@ -31,6 +32,7 @@ def rig_facts(
     verdict, held = verdicts
     found, sigmas = uncertainty
     problem, fit = fitted.problem, fitted.fit
+    away = distances_m(fitted)
     by_shot = sorted(verdict.shot_rms_px, key=lambda s: -verdict.shot_rms_px[s])[:_WORST_SHOTS]
     return {
         "rig_rms_px": verdict.rig_rms_px,
@@ -53,18 +55,22 @@ def rig_facts(
         "warp_mm": [1000 * w for w in fitted.clock.warp_m],
         "cameras": {
             camera.id: {
-                **{("intrinsic_rms_px" if k == "rms_px" else k): v for k, v in asdict(lens_facts[camera.id]).items()},
+                **{("intrinsic_rms_px" if k == "rms_px" else k): v for k, v in _plain(lens_facts[camera.id]).items()},
                 "rms_px": verdict.rms_px.get(camera.id),
                 "held_out_rms_px": held.rms_px.get(camera.id) if held else None,
                 "dropped": sum(dropped.get(camera.id, {}).values()),
                 "shared_shots": int(np.isin(_boards_of(fitted, row), _measured(fitted, verdict)).sum()),
-                "distance_m": _distance_m(fitted, row),
+                "distance_m": away.get(camera.id),
                 "lens": _lens(camera),
                 **_sigma_facts(camera, sigmas.get(camera.id), lag=camera.id in fitted.lagging),
             }
             for row, camera in sorted(enumerate(fitted.cameras), key=lambda c: list(lens_facts).index(c[1].id))
         },
     }
+
+
+def _plain(facts: IntrinsicsFacts) -> JsonObject:
+    return {**asdict(facts), "coverage": list(facts.coverage)}
 
 
 def _lens(camera: Camera) -> JsonObject:
@@ -102,12 +108,3 @@ def _boards_of(fitted: Fitted, camera: int) -> Floats:
 
 def _measured(fitted: Fitted, verdict: Judgement) -> list[int]:
     return [row for row, shot in enumerate(fitted.boards) if shot in verdict.boards]
-
-
-def _distance_m(fitted: Fitted, camera: int) -> float | None:
-    """Median distance of the board from the camera; a board measured in millimetres gives itself away here."""
-    boards = _boards_of(fitted, camera)
-    if not len(boards):
-        return None
-    gaps = fitted.state.board_translation[boards] - fitted.cameras[camera].centre
-    return float(np.median(np.linalg.norm(gaps, axis=1)))

@@ -5,16 +5,17 @@ from __future__ import annotations
 import datetime as dt
 from pathlib import Path
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from calibration.board_watch import BoardSight
 from calibration.guide import ENOUGH_CELLS, ENOUGH_POSES, ENOUGH_SHARED, CameraGuide, Instruction
 from calibration.intrinsics import CELLS
+from calibration.page.coverage import cell_map
 from capture.report import Tone, page, table, verdict
 from capture.store import write_atomic
 
 _SHOWN = 5  # instructions after the first
-_CELL_PX = 13
+_PLENTY = 99  # corners: here a cell is covered or not
 _CSS = """
 .steps { font-size: 1.25rem; line-height: 1.5; }
 .steps small { color: #666; }
@@ -74,18 +75,13 @@ def _row(camera: CameraGuide) -> list[str]:
     tilts = ", ".join(sorted(camera.tilts)) or "none"
     cells = f"{len(camera.covered)} of {CELLS[0] * CELLS[1]}"
     poses = str(camera.distinct_poses)
-    return [camera.name, _map(camera), cells, poses, tilts, str(camera.shared), str(camera.views)]
-
-
-def _map(camera: CameraGuide) -> Markup:
-    """The picture of the camera as a grid: filled where a corner was seen."""
-    width, height = CELLS[0] * _CELL_PX, CELLS[1] * _CELL_PX
-    cells = Markup("").join(
-        Markup('<rect x="{}" y="{}" width="{}" height="{}" fill="{}"/>').format(
-            x * _CELL_PX, y * _CELL_PX, _CELL_PX - 1, _CELL_PX - 1, "#2a7" if (x, y) in camera.covered else "#ddd"
-        )
-        for y in range(CELLS[1])
-        for x in range(CELLS[0])
-    )
-    label = f"{escape(camera.name)}: {len(camera.covered)} cells"
-    return Markup('<svg width="{}" height="{}" role="img" aria-label="{}">{}</svg>').format(width, height, label, cells)
+    seen = [(n % CELLS[0], n // CELLS[0]) in camera.covered for n in range(CELLS[0] * CELLS[1])]
+    return [
+        camera.name,
+        cell_map(camera.name, [_PLENTY * cell for cell in seen]),
+        cells,
+        poses,
+        tilts,
+        str(camera.shared),
+        str(camera.views),
+    ]

@@ -10,7 +10,6 @@ import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,12 +17,16 @@ import numpy as np
 
 from calibration.camera import Camera
 from calibration.detect import detect_session
+from calibration.diagnosis.exchange import exchange_issues, exchanged_cameras
+from calibration.diagnosis.lens import lens_issues
+from calibration.diagnosis.scale import rig_scale_issues
+from calibration.findings import alike_issues
 from calibration.formats.caliscope import to_toml
 from calibration.formats.registry import format_named, read_rig
 from calibration.formats.rig_file import Hints, UpAxis
 from calibration.judge import Judgement, judge
-from calibration.page import render_page
-from calibration.rig import ARTEFACT, RigCalibration, load_calibration
+from calibration.page import Shown, outline_of, render_page
+from calibration.rig import ARTEFACT, IMPORTED, RigCalibration, load_calibration
 from calibration.solve import RMS_LIMIT_PX
 from calibration.target import target_of
 from capture import store
@@ -34,9 +37,7 @@ from capture.session import ShotKind
 if TYPE_CHECKING:
     from capture.validate import ValidatedSession
 
-SOURCE = "imported"
 _METHOD = 1  # raise it when the same file gives another rig
-_ALIKE_M, _ALIKE_DEG = 1e-3, 0.1  # two cameras cannot stand nearer to each other than this
 
 
 @dataclass(frozen=True)
@@ -73,8 +74,8 @@ def import_rig(validated: ValidatedSession, source: RigSource, *, force: bool = 
     misfit = tuple(_fit(validated, cameras))
     # a rig that does not fit has no number worth telling
     fits = not any(i.severity is Severity.ERROR for i in misfit)
-    verdict = _measured(validated, kept, folder) if fits else None
-    issues = (*misfit, *(_worth(verdict) if fits else ()))
+    verdict, causes = _measured(validated, kept, folder) if fits else (None, ())
+    issues = (*misfit, *causes, *(_worth(verdict) if fits else ()))
     report = Report("import", issues, _facts(source, kept, found.notes, verdict))
     if not report.ok:
         first = report.errors[0]
@@ -90,7 +91,7 @@ def import_rig(validated: ValidatedSession, source: RigSource, *, force: bool = 
     )
     _write(folder, validated, rig, report)
     result: JsonObject = {
-        "source": SOURCE,
+        "source": IMPORTED,
         "format": source.format,
         "rig_rms_px": None if verdict is None else rig.rig_rms_px,
         "cameras": [c.id for c in kept],
@@ -103,7 +104,7 @@ def import_rig(validated: ValidatedSession, source: RigSource, *, force: bool = 
 
 def _settings(source: RigSource) -> JsonObject:
     return {
-        "source": SOURCE,
+        "source": IMPORTED,
         "format": source.format,
         "unit_m": source.unit_m,
         "up": source.up,
@@ -127,7 +128,7 @@ def _digest(cameras: tuple[Camera, ...]) -> str:
 def _refuse_to_replace(folder: Path) -> None:
     if not (folder / f"{ARTEFACT}.json").is_file():
         return
-    if store.read(folder, ARTEFACT).result.get("source") != SOURCE:
+    if store.read(folder, ARTEFACT).result.get("source") != IMPORTED:
         raise ValueError("session has a calibration of its own, made from its board; add --force to replace it")
 
 
@@ -154,25 +155,30 @@ def _fit(validated: ValidatedSession, cameras: tuple[Camera, ...]) -> Iterator[I
     for name in theirs:
         if name not in ours:
             yield issue("RIG_CAMERA_UNKNOWN", where=f"camera {name}", found="no camera of this name in session.toml")
-    for a, b in combinations([c for c in cameras if c.id in ours], 2):
-        between = a.world_from_camera.inverse() @ b.world_from_camera
-        if np.linalg.norm(between.translation) < _ALIKE_M and between.angle_deg < _ALIKE_DEG:
-            yield issue("RIG_POSES_ALIKE", where=f"camera {b.id}", found=f"place and direction of camera {a.id}")
+    kept = [c for c in cameras if c.id in ours]
+    yield from alike_issues(kept)
+    yield from lens_issues(kept)
 
 
-def _measured(validated: ValidatedSession, cameras: tuple[Camera, ...], folder: Path) -> Judgement | None:
-    """The rig judged on the session's board; None where no board is seen by two cameras."""
+def _measured(
+    validated: ValidatedSession, cameras: tuple[Camera, ...], folder: Path
+) -> tuple[Judgement | None, tuple[Issue, ...]]:
+    """The rig judged on the session's board, and why it misses; None where no board is seen by two cameras."""
     board = validated.session.calibration.board
     if board is None or not validated.of_kind(ShotKind.BOARD) or len(cameras) < 2:
-        return None
+        return None, ()
     target = target_of(board)
     folder.mkdir(parents=True, exist_ok=True)
     detections = detect_session(validated, target, cache=folder / "detections.json")
     names = [camera.id for camera in cameras]
     shots = [shot for name in names for shot in detections.get(name, {})]
     if len(set(shots)) == len(shots):
-        return None
-    return judge(cameras, detections, target)
+        return None, ()
+    verdict = judge(cameras, detections, target)
+    if max(verdict.rms_px.values()) <= RMS_LIMIT_PX:
+        return verdict, ()
+    exchanges = exchange_issues(exchanged_cameras(cameras, detections, target))
+    return verdict, (*rig_scale_issues(cameras, detections, target, verdict), *exchanges)
 
 
 def _worth(verdict: Judgement | None) -> Iterator[Issue]:
@@ -194,7 +200,7 @@ def _facts(
     source: RigSource, cameras: tuple[Camera, ...], notes: tuple[str, ...], verdict: Judgement | None
 ) -> JsonObject:
     facts: JsonObject = {
-        "source": SOURCE,
+        "source": IMPORTED,
         "format": format_named(source.format).title,
         "file": source.path.name,
         "placed": len(cameras),
@@ -210,10 +216,12 @@ def _facts(
 def _write(folder: Path, validated: ValidatedSession, rig: RigCalibration, report: Report) -> None:
     store.reopen(folder, ARTEFACT)
     (folder / "transforms.json").unlink(missing_ok=True)  # of an earlier calibration: it may hold another rig
-    content = rig.to_json()
-    if math.isnan(rig.rig_rms_px):
-        content["rig_rms_px"] = "nan"  # JSON has no such number; `RigCalibration.from_json` reads the word
-    store.write_json(folder / "rig.json", {**content, "source": SOURCE})
+    store.write_json(folder / "rig.json", {**rig.to_json(), "source": IMPORTED})
     store.write_atomic(folder / "rig.toml", to_toml(rig.cameras, rig.rms_px))
     store.write_json(folder / "report.json", report.to_json())
-    store.write_atomic(folder / "report.html", render_page(report, None, validated.session.session.id))
+    board = validated.session.calibration.board
+    outline = outline_of(target_of(board)) if board and rig.boards else np.zeros((0, 3))
+    store.write_atomic(
+        folder / "report.html",
+        render_page(report, Shown(rig.cameras, rig.boards, outline), validated.session.session.id),
+    )

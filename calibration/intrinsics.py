@@ -52,6 +52,8 @@ class IntrinsicsFacts:
     sigma_alone_px: float = 0.0  # of the focal length from this camera's views alone, inflated; inf: not determined
     inflation_alone: float = 1.0
     dropped_alone: int = 0  # corners that do not fit the lens
+    from_behind: int = 0  # of the views used, those that show the board mirrored
+    coverage: tuple[int, ...] = ()  # corners in each of the 48 cells, row by row
 
 
 def calibrate_intrinsics(
@@ -79,6 +81,8 @@ def calibrate_intrinsics(
         sigma_alone_px=float(found.sigma[:2].max()),
         inflation_alone=found.inflation,
         dropped_alone=found.dropped,
+        from_behind=sum(bool(pose.rotation[:, 2] @ pose.translation < 0) for pose in found.poses),
+        coverage=counted_cells(views.values(), size),
     )
     matrix = np.array([[fx, 0.0, cx], [0.0, fy, cy], [0.0, 0.0, 1.0]])
     return Intrinsics(*size, matrix, found.lens[4:], model), facts
@@ -121,12 +125,18 @@ def is_distinct(first: Pose, second: Pose) -> bool:
 
 def covered_cells(views: Iterable[Corners], size: tuple[int, int]) -> int:
     """Cells of an 8 x 6 grid over the picture in which at least one corner was seen."""
+    return sum(n > 0 for n in counted_cells(views, size))
+
+
+def counted_cells(views: Iterable[Corners], size: tuple[int, int]) -> tuple[int, ...]:
+    """Corners seen in each cell of an 8 x 6 grid over the picture, row by row: 48 numbers."""
     found = [c.uv for c in views]
-    if not found:
-        return 0
-    cell = np.floor((np.concatenate(found) + 0.5) / size * CELLS).astype(int)
-    cell = np.clip(cell, 0, np.array(CELLS) - 1)
-    return len({(int(x), int(y)) for x, y in cell})
+    counts = np.zeros(CELLS[::-1], dtype=int)
+    if found:
+        cell = np.floor((np.concatenate(found) + 0.5) / size * CELLS).astype(int)
+        cell = np.clip(cell, 0, np.array(CELLS) - 1)
+        np.add.at(counts, (cell[:, 1], cell[:, 0]), 1)
+    return tuple(int(n) for n in counts.ravel())
 
 
 @contextmanager

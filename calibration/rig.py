@@ -8,22 +8,26 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from calibration.birthmarks import BirthmarkMap
 from calibration.camera import Camera
-from calibration.detect import Detections, detect_session
+from calibration.detect import Detections, detect_session, file_shot
+from calibration.diagnosis.before import picture_issues, sizes_of
+from calibration.diagnosis.exchange import exchanged_since, since_issues
 from calibration.formats.caliscope import to_toml
 from calibration.formats.nerfstudio import to_transforms
-from calibration.page import render_page
-from calibration.pose import Pose
+from calibration.page import Shown, first_cause, outline_of, render_page
+from calibration.pictures import pictures_of
+from calibration.pose import Floats, Pose
 from calibration.solve import RMS_LIMIT_PX, Solution, Task, solve_rig
 from calibration.target import Target, target_of
 from capture import store
-from capture.errors import CalibrationTooPoor
+from capture.errors import CalibrationTooPoor, IncompleteInput
+from capture.ignore import apply_rules
 from capture.issues import JsonObject, JsonValue, Report, issue
 from capture.session import ShotKind
 
@@ -32,6 +36,7 @@ if TYPE_CHECKING:
     from capture.vault import SessionFolder
 
 ARTEFACT = "calibration"
+IMPORTED = "imported"  # settings["source"] of a rig that another program made
 RIG_SCHEMA = 2  # 1 had neither time offsets nor sigmas, and is still read
 _METHOD = 2  # raise it when the same corners give another rig
 # what lag leaves of a moving board is no outlier: with 1 px the solve would fit the quick cameras alone
@@ -44,7 +49,7 @@ class RigCalibration:
 
     cameras: tuple[Camera, ...]  # in the order of session.toml
     rms_px: Mapping[str, float]  # per camera, one rigid board per shot, no corner left out
-    rig_rms_px: float
+    rig_rms_px: float  # NaN, in the file null, for a rig of another program that was not measured
     boards: Mapping[str, Pose]  # shot -> world_from_board
     world: str  # what the world frame was taken from
     # camera -> seconds by which it sees later than the first that has none here; empty where nothing moved
@@ -67,7 +72,7 @@ class RigCalibration:
         return {
             "schema": RIG_SCHEMA,
             "world": self.world,
-            "rig_rms_px": self.rig_rms_px,
+            "rig_rms_px": None if math.isnan(self.rig_rms_px) else self.rig_rms_px,
             "rms_px": dict(self.rms_px),
             "cameras": [camera.to_json() for camera in self.cameras],
             "boards": boards,
@@ -84,10 +89,11 @@ class RigCalibration:
             )
         cameras = cast("list[JsonObject]", data["cameras"])
         boards = cast("dict[str, list[list[float]]]", data["boards"])
+        rms = data["rig_rms_px"]
         return RigCalibration(
             tuple(Camera.from_json(c) for c in cameras),
             cast("dict[str, float]", data["rms_px"]),
-            float(str(data["rig_rms_px"])),
+            math.nan if rms is None else float(str(rms)),
             {shot: Pose.from_matrix(rows) for shot, rows in boards.items()},
             str(data["world"]),
             cast("dict[str, float]", data.get("offset_s", {})),
@@ -100,40 +106,50 @@ def calibrate(
 ) -> tuple[RigCalibration, Report]:
     """Calibrate the rig of a session from its board shots into derived/calibration.
 
-    Where the board was filmed in motion every camera gets a time offset of its own, except those that `synchronous`
-    names, which are known to be triggered together.
+    Where the board was filmed in motion every camera gets a time offset of its own, except those that session.toml or
+    `synchronous` names, which are known to be triggered together.
 
     Raises CalibrationTooPoor, with the report, which is on disk by then, when a camera cannot be placed or its RMS
-    with nothing left out is above 2.5 px. Does nothing when the result is there already, unless `force`.
+    with nothing left out is above 2.5 px, and for every other error of the report. Raises ValueError where an imported
+    rig stands, unless `force`. Does nothing when the result is there already, unless `force`.
     """
     folder = validated.folder.derived(ARTEFACT)
     target = _target(validated)
     origin = validated.session.calibration.board.origin if validated.session.calibration.board else ""
+    together = frozenset((*synchronous, *validated.session.calibration.synchronous))
+    kept = frozenset(validated.session.calibration.verify)
     inputs = {"ingest": validated.digest}
     settings: JsonObject = {
         "board": target.settings,
         "origin": origin,
         "limit_px": RMS_LIMIT_PX,
         "method": _METHOD,
-        "synchronous": [*sorted(synchronous)],
+        "synchronous": [*sorted(together)],
+        "verify": [*sorted(kept)],
     }
     if not force and store.current(folder, ARTEFACT, inputs=inputs, settings=settings):
         done = Report.from_json((folder / "report.json").read_text(encoding="utf-8"))
         return load_calibration(validated.folder), Report(done.step, done.issues, {**done.facts, "skipped": True})
+    earlier = _earlier(validated, force=force)
     store.reopen(folder, ARTEFACT)
-    detections = detect_session(validated, target, cache=folder / "detections.json")
-    boards = validated.of_kind(ShotKind.BOARD)
+    found = detect_session(validated, target, cache=folder / "detections.json")
+    # these judge the rig later, and would flatter it if they were in the fit
+    detections = {name: {s: c for s, c in views.items() if file_shot(s) not in kept} for name, views in found.items()}
+    boards = tuple(o for o in validated.of_kind(ShotKind.BOARD) if o.shot.group not in kept)
     moving = any(o.frames > 1 for o in boards)
     task = Task(
         detections,
-        {o.shot.camera: (o.width, o.height) for o in boards},
+        sizes_of(validated),
         target,
         origin,
         _HUBER_MOVING_PX if moving else _HUBER_STILL_PX,
         times_of(boards, detections),
-        frozenset(synchronous),
+        together,
     )
     solution, report = solve_rig(task)
+    report = _judged(validated, task, report, solution, earlier)
+    transforms, notes = transforms_of(validated, solution)
+    report = Report(report.step, report.issues, {**report.facts, "notes": notes})
     _write_report(folder, validated, report, solution)
     if solution is None or not report.ok:
         _take_away(folder)
@@ -149,7 +165,10 @@ def calibrate(
         _sigma(solution),
     )
     store.write_json(folder / "rig.json", rig.to_json())
-    store.write_json(folder / "transforms.json", to_transforms(rig.cameras, _pictures(validated, folder)))
+    if transforms is None:
+        (folder / "transforms.json").unlink(missing_ok=True)
+    else:
+        store.write_json(folder / "transforms.json", transforms)
     store.write_atomic(folder / "rig.toml", to_toml(rig.cameras, rig.rms_px))
     store.finish(
         folder,
@@ -188,26 +207,72 @@ def _target(validated: ValidatedSession) -> Target:
         report = Report("calibrate", (found,))
         raise CalibrationTooPoor("calibration needs a board, session.toml has no [calibration.board]; add it", report)
     try:
-        return target_of(board)
+        return target_of(board, validated.session.calibration.extra_boards)
     except ValueError as err:
         found = issue("SESSION_FILE_INVALID", where="session.toml [calibration.board]", found=str(err))
         raise CalibrationTooPoor(str(err), Report("calibrate", (found,))) from err
 
 
-def _pictures(validated: ValidatedSession, folder: Path) -> dict[str, str]:
-    """For each camera the picture that nerfstudio is to open: a still, else a plate, else a board shot."""
-    pictures: dict[str, str] = {}
-    for kind in (ShotKind.STILL, ShotKind.PLATE, ShotKind.BOARD):
-        for original in validated.of_kind(kind):
-            path = Path(os.path.relpath(original.path, folder)).as_posix()
-            pictures.setdefault(original.shot.camera, path)
-    return pictures
+def _earlier(validated: ValidatedSession, *, force: bool) -> tuple[Camera, ...]:
+    """The cameras of the rig that is there. Raises ValueError for an imported one that would be lost."""
+    folder = validated.folder.derived(ARTEFACT)
+    if not (folder / f"{ARTEFACT}.json").is_file():
+        return ()
+    if not force and store.read(folder, ARTEFACT).settings.get("source") == IMPORTED:
+        raise ValueError("session has a rig imported from another program; add --force to replace it by its own board")
+    try:
+        return load_calibration(validated.folder).cameras
+    except (IncompleteInput, OSError, ValueError):  # unfinished or changed by hand: nothing to compare with
+        return ()
+
+
+def _judged(
+    validated: ValidatedSession, task: Task, report: Report, solution: Solution | None, earlier: tuple[Camera, ...]
+) -> Report:
+    """The report with what the pictures and an earlier rig say, under the rules of the shoot."""
+    before = [*picture_issues(validated, task.detections, task.target)]
+    mirrored = {i.where for i in before if i.code == "BOARD_MIRRORED"}
+    solved = [i for i in report.issues if i.code != "BOARD_NOT_FOUND" or i.where not in mirrored]
+    since = since_issues(exchanged_since(solution.cameras, earlier)) if solution else ()
+    return Report(report.step, apply_rules(validated.session, (*before, *since, *solved)), report.facts)
+
+
+def transforms_of(validated: ValidatedSession, solution: Solution | None) -> tuple[JsonObject | None, list[JsonValue]]:
+    """The content of transforms.json, or why nerfstudio cannot have one."""
+    if solution is None:
+        return None, []
+    try:
+        return to_transforms(solution.cameras, pictures_of(validated, validated.folder.derived(ARTEFACT))), []
+    except ValueError as err:
+        return None, [f"transforms.json for nerfstudio was not written: {err}"]
 
 
 def _write_report(folder: Path, validated: ValidatedSession, report: Report, solution: Solution | None) -> None:
     clean = Report(report.step, report.issues, cast(JsonObject, _finite(report.facts)))
     store.write_json(folder / "report.json", clean.to_json())
-    store.write_atomic(folder / "report.html", render_page(clean, solution, validated.session.session.id))
+    shown = None
+    if solution is not None:
+        shown = Shown(
+            solution.cameras,
+            solution.boards,
+            outline_of(_target(validated)),
+            solution.misses,
+            _marks(validated.folder),
+            floor=solution.world.startswith("board"),
+        )
+    store.write_atomic(folder / "report.html", render_page(clean, shown, validated.session.session.id))
+
+
+def _marks(folder: SessionFolder) -> dict[str, Floats]:
+    """Confirmed marks, each where its first take has it, of a map that is finished; none before there is one."""
+    try:
+        artefact = store.read(folder.derived("marks"), "marks")
+        if artefact.result.get("stage") != "confirmed":
+            return {}
+        found = BirthmarkMap.from_json(json.loads((artefact.folder / "map.json").read_text(encoding="utf-8")))
+    except (IncompleteInput, OSError, ValueError, KeyError):
+        return {}
+    return {mark.label or mark.id: next(iter(mark.places.values())).position for mark in found.marks if mark.places}
 
 
 def _sigma(solution: Solution) -> dict[str, dict[str, float]]:
@@ -236,7 +301,7 @@ def _take_away(folder: Path) -> None:
 
 
 def _too_poor(report: Report, folder: Path) -> str:
-    first = report.errors[0]
+    first = first_cause(report) or report.errors[0]
     more = f" and {len(report.errors) - 1} more" if len(report.errors) > 1 else ""
     return (
         f"calibration is too poor: {first.where}: {first.reason} Found {first.found}{more}; {first.remedy} "

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from calibration import findings
+from calibration.bundle import residuals
 from calibration.bundle.covariance import Covariance, covariance
 from calibration.camera import Camera
 from calibration.detect import Detections, natural_order
@@ -16,10 +17,10 @@ from calibration.findings import MIN_CELLS, MIN_DISTINCT, RMS_LIMIT_PX
 from calibration.fitting import Fitted, Task, fit_rig
 from calibration.intrinsics import MIN_VIEWS, Intrinsics, IntrinsicsFacts, calibrate_intrinsics
 from calibration.judge import Judgement, judge
-from calibration.pose import Pose
+from calibration.pose import Floats, Pose
 from calibration.start import MIN_SHARED, Clock, Start, place_rig, view_poses
 from calibration.target import WORLD_FROM_FLOOR_BOARD
-from calibration.uncertainty import CameraSigma, camera_sigmas, groups_of
+from calibration.uncertainty import CameraSigma, camera_sigmas, determined, groups_of
 from capture.issues import Issue, JsonObject, JsonValue, Report
 
 HELD_SHARE = 0.25  # of the shots, one block of time
@@ -38,7 +39,9 @@ class Solution:
     facts: JsonObject
     issues: tuple[Issue, ...] = field(default=())
     clock: Clock = field(default_factory=Clock)
-    sigmas: Mapping[str, CameraSigma] = field(default_factory=dict)  # empty where the views do not determine the rig
+    sigmas: Mapping[str, CameraSigma] = field(default_factory=dict)  # of the cameras that their views determine
+    # camera -> (N, 5) of every corner: where it was seen, projected minus seen, 1 where it was left out of the solve
+    misses: Mapping[str, Floats] = field(default_factory=dict)
 
 
 def solve_rig(task: Task) -> tuple[Solution | None, Report]:
@@ -80,7 +83,7 @@ def _solve_placed(
     task: Task, detections: Detections, start: Start, lens_facts: Mapping[str, IntrinsicsFacts]
 ) -> Solution:
     fitted = fit_rig(task, start, start.boards, detections)
-    found, sigmas = _uncertainty(fitted)
+    found, sigmas, loose = _uncertainty(fitted)
     move, world = _world(fitted.cameras, fitted.boards, task)
     order = list(task.detections)
     cameras = tuple(
@@ -98,11 +101,12 @@ def _solve_placed(
         "pairs": _pairs(detections, cameras),
     }
     issues = (
+        *findings.causes(task, fitted, verdict, lens_facts, (sigmas, loose)),
         *findings.judge_issues(verdict),
         *findings.view_issues(lens_facts, dropped),
         *findings.origin_issues(task, boards),
     )
-    return Solution(cameras, boards, world, verdict, facts, issues, fitted.clock, sigmas)
+    return Solution(cameras, boards, world, verdict, facts, issues, fitted.clock, sigmas, _misses(fitted))
 
 
 def held_out(task: Task, *, share: float = HELD_SHARE) -> Judgement | None:
@@ -132,15 +136,30 @@ def held_out(task: Task, *, share: float = HELD_SHARE) -> Judgement | None:
     return judge(fitted.cameras, held, task.target, clock=replace(fitted.clock, time_s=times))
 
 
-def _uncertainty(fitted: Fitted) -> tuple[Covariance | None, dict[str, CameraSigma]]:
+def _uncertainty(fitted: Fitted) -> tuple[Covariance | None, dict[str, CameraSigma], tuple[str, ...]]:
+    """The covariance, the sigmas of the cameras that their views determine, and the names of the others."""
     groups = groups_of(fitted.problem, fitted.state)
-    kept = fitted.problem.only(fitted.fit.kept)
+    kept, free = determined(fitted.problem.only(fitted.fit.kept), fitted.state, fitted.free)
+    # a camera of which nothing was kept is no loose one: its pictures contradict the rest
+    fits = {int(row) for row in fitted.problem.camera[fitted.fit.kept.any(axis=1)]}
+    loose = tuple(c.id for row, c in enumerate(fitted.cameras) if row in fits - {int(r) for r in kept.camera})
     try:
-        found = covariance(kept, fitted.state, free=fitted.free, groups=groups)
-    except ValueError:
-        return None, {}
+        found = covariance(kept, fitted.state, free=free, groups=groups)
+    except (ValueError, np.linalg.LinAlgError):
+        return None, {}, loose
     sigmas = camera_sigmas(kept, fitted.state, found, groups)
-    return found, {c.id: s for c, s in zip(fitted.cameras, sigmas, strict=True)}
+    return found, {c.id: s for c, s in zip(fitted.cameras, sigmas, strict=True) if s is not None}, loose
+
+
+def _misses(fitted: Fitted) -> dict[str, Floats]:
+    problem, result = fitted.problem, {}
+    off = residuals(problem, fitted.state)
+    for row, camera in enumerate(fitted.cameras):
+        own = problem.camera == row
+        seen = problem.seen[own]
+        out = ~fitted.fit.kept[own][seen]
+        result[camera.id] = np.column_stack([problem.uv[own][seen], off[own][seen], out])
+    return result
 
 
 def _world(cameras: Iterable[Camera], boards: Mapping[str, Pose], task: Task) -> tuple[Pose, str]:

@@ -66,7 +66,7 @@ def place_rig(intrinsics: Mapping[str, Intrinsics], detections: Detections, targ
         if not waiting or len(shots[waiting[0]] & boards.keys()) < MIN_SHARED:
             break
         name = waiting.pop(0)
-        placed[name] = _place_camera(intrinsics[name], name, detections[name], target, (poses[name], boards))
+        placed[name] = place_camera(intrinsics[name], name, detections[name], target, (poses[name], boards))
     # the first boards were placed by few cameras: now let all of them vote
     boards = place_boards(placed, detections, target, poses)
     return Start(tuple(placed.values()), boards, tuple(waiting))
@@ -191,14 +191,17 @@ def _poses_of(lens: Intrinsics, corners: Corners, target: Target) -> tuple[Pose,
     return tuple(pose for _, pose in sorted(found, key=lambda f: f[0]))
 
 
-def _place_camera(
+def place_camera(
     lens: Intrinsics,
     name: str,
     views: Mapping[str, Corners],
     target: Target,
     known: tuple[Mapping[str, tuple[Pose, ...]], Mapping[str, Pose]],
 ) -> Camera:
-    """The candidate, one or two per shared shot, with the smallest median misfit over the shared shots."""
+    """The candidate, one or two per shared shot, with the smallest median misfit over the shared shots.
+
+    `known` are the poses camera_from_board of its views, and world_from_board of the shots.
+    """
     poses, boards = known
     shared = [s for s in natural_order(views) if s in boards]
     if len(shared) > _MAX_CANDIDATES:

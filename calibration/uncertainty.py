@@ -14,8 +14,8 @@ import numpy as np
 
 from calibration.bundle.covariance import Covariance
 from calibration.bundle.motion import placements, stretches
-from calibration.bundle.normal import parameter_map
-from calibration.bundle.problem import BOARD, CAMERA, LENS, OFFSET, POSE, Ints, Problem, State
+from calibration.bundle.normal import add_up, parameter_map, reduce, residuals, view_blocks
+from calibration.bundle.problem import BOARD, CAMERA, LENS, OFFSET, POSE, WARP, Bools, Ints, Problem, State
 from calibration.bundle.rows import view_rows
 from calibration.intrinsics import is_distinct
 from calibration.one_lens import inflation_of
@@ -23,6 +23,9 @@ from calibration.pose import Floats, Pose, cross_matrix
 
 BLOCK_S = 1.0  # frames of a video within a second are one placement of the board
 _SUBJECT_POINTS = 60
+_LOOSE = 0.1  # of a focal length; a lens that is known no better is not known
+_CORNER_PX = 0.1  # no real corner is found better
+_ROUNDING = 1e-14  # of the strongest direction: what is weaker is zero to rounding
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,13 +63,53 @@ def groups_of(problem: Problem, state: State) -> Ints:
     return groups
 
 
-def camera_sigmas(problem: Problem, state: State, found: Covariance, groups: Ints) -> tuple[CameraSigma, ...]:
-    """Sigmas of every camera (C) of the solved problem, from its covariance and the groups that it was made with."""
+def determined(problem: Problem, state: State, free: Bools) -> tuple[Problem, Bools]:
+    """The views of the cameras that they determine, and what of `free` belongs to these.
+
+    A camera that could as well have a lens a tenth longer, and see the same, would make every sigma large, because only
+    a whole rig has a covariance. Such cameras are taken out one after the other, the loosest first. When the first
+    camera goes, the next one is the world.
+    """
+    free = free.copy()
+    while True:
+        index = np.flatnonzero(free)
+        if not len(index):
+            return problem, free
+        warp = bool(free[len(state.lens) * CAMERA :][:WARP].any())
+        blocks = view_blocks(problem, state, np.inf, warp=warp)
+        matrix, _, _ = reduce(add_up(blocks, len(state.lens), len(state.board_rotation)), free, 0.0)
+        diagonal = np.diag(matrix)
+        scale = np.where(diagonal > 0, 1 / np.sqrt(np.maximum(diagonal, 1e-300)), 1.0)
+        values, vectors = np.linalg.eigh(matrix * scale[:, None] * scale)
+        variance = np.zeros(len(free))
+        variance[index] = (vectors**2 / np.maximum(values, _ROUNDING * values[-1])).sum(axis=1) * scale**2
+        noise = (residuals(problem, state) ** 2).sum(axis=-1)[problem.seen].mean() / 2
+        deviation = np.sqrt(variance * max(noise, _CORNER_PX**2))[: len(state.lens) * CAMERA].reshape(-1, CAMERA)
+        by_camera = (deviation[:, :2] / state.lens[:, :2]).max(axis=1)
+        worst = int(by_camera.argmax())
+        if by_camera[worst] < _LOOSE:
+            return problem, free
+        first = int(problem.camera.min())
+        free[worst * CAMERA : (worst + 1) * CAMERA] = False
+        problem = problem.of_views(problem.camera != worst)
+        if worst == first and len(problem.camera):
+            world = int(problem.camera.min()) * CAMERA
+            free[world + LENS : world + CAMERA] = False
+
+
+def camera_sigmas(problem: Problem, state: State, found: Covariance, groups: Ints) -> tuple[CameraSigma | None, ...]:
+    """Sigmas of every camera (C) of the solved problem, from its covariance and the groups that it was made with.
+
+    None for a camera without a view in it.
+    """
     subject = [_subject(problem, state, camera) for camera in range(len(state.lens))]
     steps = [_step_of_move(problem, state, camera) for camera in range(len(state.lens))]
     noise, shown = (_laid_on_itself(full, subject, steps) for full in (found.noise, found.shown))
-    result = []
+    result: list[CameraSigma | None] = []
     for camera, (by_camera, mm_per_px) in enumerate(subject):
+        if not len(by_camera):
+            result.append(None)
+            continue
         inflation = inflation_of(np.diag(noise[camera]), np.diag(shown[camera]))
         own = noise[camera] * inflation**2
         variance = np.einsum("vki,ij,vkj->v", by_camera, own, by_camera)
@@ -127,6 +170,8 @@ def _subject(problem: Problem, state: State, camera: int) -> tuple[Floats, Float
     The subject is where the board was in the views of this camera.
     """
     seen = np.unique(problem.board[problem.camera == camera])
+    if not len(seen):
+        return np.zeros((0, 2, CAMERA)), np.zeros(0)
     seen = seen[np.linspace(0, len(seen) - 1, min(len(seen), _SUBJECT_POINTS)).astype(int)]
     count = len(seen)
     points = Problem(

@@ -53,8 +53,11 @@ def test_cameras_that_are_declared_synchronous_have_no_offset(views: dict[str, d
     solution = solve(views, together=NAMES)
     assert solution.facts["offsets_s"] == {}
     assert solution.verdict.rig_rms_px > 0.5  # they are not, and that cannot be hidden
+    assert "camera c1" in [i.where for i in solution.issues if i.code == "CAMERA_NOT_SYNCHRONOUS"]
     some = solve(views, together=("c2", "c3"))
     assert some.facts["clock"] == "c2"
+    late = [i.where for i in some.issues if i.code == "CAMERA_NOT_SYNCHRONOUS"]
+    assert late == ["camera c1"]  # c2 and c3 are 4 ms apart, which is an eighth of a frame
     offsets = some.facts["offsets_s"]
     assert isinstance(offsets, dict)
     assert sorted(offsets) == ["c0", "c1"]

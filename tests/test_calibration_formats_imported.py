@@ -63,7 +63,7 @@ def test_an_imported_rig_is_the_sessions_and_is_measured_on_its_board(
     artefact = store.read(session.folder.derived("calibration"), "calibration")
     assert artefact.result["source"] == artefact.settings["source"] == "imported"
     assert json.loads((artefact.folder / "rig.json").read_text())["source"] == "imported"
-    assert "the rig can be used" in (artefact.folder / "report.html").read_text()
+    assert "The rig can be used" in (artefact.folder / "report.html").read_text()
 
 
 def test_a_second_import_does_nothing_and_another_file_does(session: ValidatedSession, tmp_path: Path) -> None:
@@ -93,6 +93,9 @@ def spoilt(kind: str) -> list[Camera]:
         "unknown": [first, second, third, replace(third, id="cam9", world_from_camera=Pose.identity())],
         "size": [first, second, Camera("cam2", 960, 720, 1040, 1040, 480, 360, np.zeros(5), third.world_from_camera)],
         "twice": [first, second, third.placed(second.world_from_camera)],
+        "half": [first, second, replace(third, fx=260, fy=260, cx=119.5, cy=89.5)],
+        "inches": [c.placed(Pose(c.world_from_camera.rotation, 39.37 * c.centre)) for c in (first, second, third)],
+        "exchanged": [first, replace(third, id="cam1"), replace(second, id="cam2")],
         "moved": [first, second, third.placed(third.world_from_camera @ Pose.from_rotvec((0, 0.02, 0), (0, 0, 0)))],
     }[kind]
 
@@ -103,6 +106,9 @@ def spoilt(kind: str) -> list[Camera]:
         ("missing", ["RIG_CAMERA_MISSING"], {"camera cam2"}),
         ("size", ["RIG_SIZE_DIFFERS"], {"camera cam2"}),
         ("twice", ["RIG_POSES_ALIKE"], {"camera cam2"}),
+        ("half", ["LENS_SIZE_DIFFERS"], {"camera cam2"}),
+        ("inches", ["RIG_SCALE_WRONG", "REPROJECTION_HIGH"], {"the whole rig"}),
+        ("exchanged", ["CAMERAS_EXCHANGED", "REPROJECTION_HIGH"], {"cameras cam1 and cam2"}),
         ("moved", ["REPROJECTION_HIGH"], {"camera cam2"}),
     ],
 )
@@ -142,6 +148,7 @@ def test_a_session_without_a_board_says_that_nobody_measured(session: ValidatedS
     assert [i.code for i in report.issues] == ["RIG_NOT_MEASURED"]
     assert report.ok
     assert math.isnan(load_calibration(session.folder).rig_rms_px)
+    assert json.loads((session.folder.derived("calibration") / "rig.json").read_text())["rig_rms_px"] is None
     assert rig.rms_px == {}
 
 

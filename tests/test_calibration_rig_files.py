@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,17 +13,18 @@ import numpy as np
 import pytest
 
 from calibration.camera import Camera
-from calibration.detect import Corners
+from calibration.detect import Corners, detect_session
 from calibration.formats.caliscope import from_toml
 from calibration.formats.nerfstudio import from_transforms
 from calibration.pose import Pose
-from calibration.rig import RigCalibration, calibrate, load_calibration, times_of
+from calibration.rig import RigCalibration, calibrate, load_calibration, times_of, transforms_of
+from calibration.solve import Task, solve_rig
 from calibration.target import target_of
 from capture import store
 from capture.errors import CalibrationTooPoor, IncompleteInput
-from capture.images import write_png
+from capture.images import read_image, write_png
 from capture.issues import Report
-from capture.session import Session, Shot, ShotKind
+from capture.session import Board, Session, Shot, ShotKind
 from capture.validate import Original, ValidatedSession
 from capture.vault import Vault
 
@@ -170,10 +172,11 @@ def test_force_gives_the_same_rig(done: tuple[ValidatedSession, RigCalibration, 
 
 def test_the_page_needs_no_other_file(done: tuple[ValidatedSession, RigCalibration, Report]) -> None:
     page = (done[0].folder.derived("calibration") / "report.html").read_text()
-    assert "the rig can be used" in page
+    assert "The rig can be used" in page
     assert all(f"<b>cam{i}</b>" in page for i in range(3))
     assert "http" not in page
-    assert "<script" not in page
+    assert "src=" not in page
+    assert '<div id="stills"' in page  # what is seen where no script runs
 
 
 def test_a_blind_camera_stops_the_rig_and_leaves_a_report(tmp_path: Path) -> None:
@@ -186,10 +189,92 @@ def test_a_blind_camera_stops_the_rig_and_leaves_a_report(tmp_path: Path) -> Non
     assert [i.code for i in err.value.report.errors] == ["BOARD_NOT_FOUND"]
     assert Report.from_json((folder / "report.json").read_text()).issues == err.value.report.issues
     page = (folder / "report.html").read_text()
-    assert page.index("not usable") < page.index(">good<")
+    assert page.index("BOARD_NOT_FOUND") < page.index("not usable") < page.index(">good<")
     assert not (folder / "rig.json").exists()
     with pytest.raises(IncompleteInput, match="calibration is not there or not finished"):
         load_calibration(validated.folder)
+
+
+def test_a_camera_with_mirrored_pictures_is_told_from_a_blind_one(tmp_path: Path) -> None:
+    validated = shoot(tmp_path)
+    for original in validated.of_kind(ShotKind.BOARD):
+        if original.shot.camera == "cam2":
+            write_png(original.path, np.ascontiguousarray(read_image(original.path)[:, ::-1]))
+    with pytest.raises(CalibrationTooPoor, match="camera cam2: A camera shows the board mirrored") as err:
+        calibrate(validated)
+    assert [(i.code, i.where) for i in err.value.report.errors] == [("BOARD_MIRRORED", "camera cam2")]
+    assert "once they are mirrored, and in none as they are" in str(err.value)
+    assert "\n" not in str(err.value)  # one line: which camera, and what to do
+
+
+def test_board_pictures_of_another_size_than_declared_are_an_error(tmp_path: Path) -> None:
+    validated = shoot(tmp_path)
+    odd = tuple(replace(o, width=240, height=180) if o.shot.camera == "cam1" else o for o in validated.originals)
+    with pytest.raises(CalibrationTooPoor, match="240 x 180 px in 12 of 12 board files, 0.5 times as large"):
+        calibrate(replace(validated, originals=odd))
+
+
+def test_an_imported_rig_is_replaced_only_by_force(tmp_path: Path) -> None:
+    validated = shoot(tmp_path)
+    folder = validated.folder.derived("calibration")
+    store.reopen(folder, "calibration")
+    store.finish(folder, "calibration", consent="c1", inputs={}, settings={"source": "imported"}, result={})
+    with pytest.raises(ValueError, match="a rig imported from another program; add --force"):
+        calibrate(validated)
+    assert (folder / "calibration.json").is_file()
+    rig, _ = calibrate(validated, force=True)
+    assert len(rig.cameras) == 3
+
+
+def test_a_camera_without_a_picture_costs_only_the_export_that_needs_one(
+    done: tuple[ValidatedSession, RigCalibration, Report], tmp_path: Path
+) -> None:
+    validated, rig, report = done
+    assert report.facts["notes"] == []
+    solution, _ = solve_rig(
+        Task(
+            detect_session(validated, target_of(Board(**BOARD))),
+            dict.fromkeys(("cam0", "cam1", "cam2"), SIZE),
+            target_of(Board(**BOARD)),
+        )
+    )
+    film = tuple(replace(o, frames=2) if o.shot.camera == "cam2" else o for o in validated.originals)
+    content, notes = transforms_of(replace(validated, originals=film), solution)
+    assert content is None
+    assert notes == [
+        "transforms.json for nerfstudio was not written: transforms.json needs a picture for camera cam2; "
+        "add it to images"
+    ]
+    assert transforms_of(validated, solution)[0] is not None
+
+
+def test_a_rule_of_the_shoot_can_accept_an_odd_rig(tmp_path: Path) -> None:
+    validated = shoot(tmp_path, turn_away="cam1")
+    rule = {"code": "BOARD_NOT_FOUND", "where": "*", "reason": "cam1 films the door"}
+    session = Session.model_validate({**validated.session.model_dump(), "ignore": [rule]})
+    rig, report = calibrate(replace(validated, session=session))
+    assert [c.id for c in rig.cameras] == ["cam0", "cam2"]
+    assert [i.code for i in report.ignored] == ["BOARD_NOT_FOUND"]
+
+
+def test_cameras_on_one_trigger_are_declared_in_the_session(tmp_path: Path) -> None:
+    validated = shoot(tmp_path)
+    data = validated.session.model_dump()
+    data["calibration"]["synchronous"] = ["cam0", "cam1"]
+    calibrate(replace(validated, session=Session.model_validate(data)))
+    made = store.read(validated.folder.derived("calibration"), "calibration")
+    assert made.settings["synchronous"] == ["cam0", "cam1"]
+    data["calibration"]["synchronous"] = ["cam9"]
+    with pytest.raises(ValueError, match="camera 'cam9' is used but not declared"):
+        Session.model_validate(data)
+
+
+def test_a_rig_that_nobody_measured_is_null_in_its_file(done: tuple[ValidatedSession, RigCalibration, Report]) -> None:
+    content = replace(done[1], rig_rms_px=math.nan).to_json()
+    assert content["rig_rms_px"] is None
+    assert math.isnan(RigCalibration.from_json(json.loads(json.dumps(content, allow_nan=False))).rig_rms_px)
+    older = {**content, "rig_rms_px": "nan"}
+    assert math.isnan(RigCalibration.from_json(older).rig_rms_px)
 
 
 def test_a_session_without_a_board_is_too_poor(tmp_path: Path) -> None:

@@ -15,7 +15,9 @@ RIG: dict[str, Entry] = {
         _E, "A camera shares no board view with the others.", "Hold the board where this camera and another see it."
     ),
     "REPROJECTION_HIGH": Entry(
-        _E, "A camera's reprojection error is too high.", "Reshoot the board for this camera, slowly and near."
+        _E,
+        "A camera's reprojection error is too high.",
+        "Mend the causes named before this one first; else reshoot the board for this camera, slowly and near.",
     ),
     "POSES_TOO_FEW": Entry(
         _W,
