@@ -9,7 +9,7 @@ demo: .venv/.installed
 	$(BIN)/python -m scripts.cli demo --ablate
 
 test: .venv/.installed
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2
 
 lint: .venv/.installed
 	$(BIN)/ruff check .

@@ -15,10 +15,12 @@ import typer
 
 from capture.errors import LikenessError
 from scripts.board import board
+from scripts.body import body
 from scripts.calibrate import calibrate
 from scripts.compare import compare
 from scripts.dataset import dataset
 from scripts.demo import demo
+from scripts.drift import drift
 from scripts.ingest import ingest
 from scripts.init import init
 from scripts.manifest import manifest
@@ -56,7 +58,7 @@ def _globals(
     ctx.obj = Printer(machine=as_json, quiet=quiet)
 
 
-for verb in (init, board, watch, ingest, calibrate, marks, dataset, train, render, compare, demo):
+for verb in (init, board, watch, ingest, calibrate, drift, body, marks, dataset, train, render, compare, demo):
     app.command()(verb)
 app.add_typer(manifest, name="manifest")
 app.add_typer(rig, name="rig")

@@ -17,7 +17,21 @@ from scripts.cli import app, main, split_flags
 from scripts.ingest import exit_code
 from scripts.printing import Outcome, Printer
 
-VERBS = ("init", "board", "watch", "ingest", "calibrate", "marks", "dataset", "train", "render", "compare", "demo")
+VERBS = (
+    "init",
+    "board",
+    "watch",
+    "ingest",
+    "calibrate",
+    "drift",
+    "body",
+    "marks",
+    "dataset",
+    "train",
+    "render",
+    "compare",
+    "demo",
+)
 
 
 def run(*arguments: str) -> int:

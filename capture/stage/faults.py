@@ -25,7 +25,15 @@ FAULTS = {
     "camera-ring": "the stills of three cameras carry the name of the next of them, as in a ring",
     "motion-blur": "one camera's clips are exposed for 1/8 s, as by a camera that adds up frames in too little light",
 }
+# What the frames of a clip alone do not show: cameras have to be compared through their calibration.
+DRIFTS = {
+    "turned-camera": "one camera was turned by 0.2 degrees during the first clip and stayed so",
+    "frame-late": "one camera's clips begin one frame late",
+}
+_ALL = FAULTS | DRIFTS
 LATE_FRAMES = 3
+TURN_DEG = 0.2
+_LATE = {"late-camera": LATE_FRAMES, "frame-late": 1}
 EXPOSED_S = 1 / 8
 MOMENTS = 4  # in each frame interval, whose light is added up
 _BLUR_SHARE = 1 / 260  # radius of the blur disc as a share of the picture's width
@@ -44,11 +52,14 @@ class Fault:
     other_light: str = ""
     affected: tuple[str, ...] = field(default=())  # stems of the files that differ from a clean shoot
     ring: tuple[str, ...] = ()  # cameras whose stills carry the name of the next one
+    since_frame: int = 0  # of the first clip
+    degrees: float = 0.0
+    late_frames: int = 0
 
     @property
     def what(self) -> str:
         """One sentence."""
-        return FAULTS.get(self.name, "nothing is wrong")
+        return _ALL.get(self.name, "nothing is wrong")
 
     def name_of(self, camera: str) -> str:
         """The name that the stills of a camera carry."""
@@ -64,21 +75,23 @@ class Grid:
     lights: tuple[str, ...]
     takes: tuple[str, ...]
     clips: tuple[str, ...]
+    clip_frames: int = 50
 
 
 def make_fault(name: str | None, grid: Grid, *, seed: int) -> Fault:
     """A fault of that name at a place that the seed decides; ValueError if it cannot happen in this shoot."""
     if name is None:
         return Fault()
-    if name not in FAULTS:
-        raise ValueError(f"fault is unknown: {name!r}; choose one of {', '.join(FAULTS)}")
+    if name not in _ALL:
+        raise ValueError(f"fault is unknown: {name!r}; choose one of {', '.join(_ALL)}")
     needs = {
         "late-camera": grid.clips, "swapped-cameras": grid.cameras[1:], "wrong-light": grid.lights[1:],
         "camera-ring": grid.cameras[2:], "middle-move": grid.takes[2:], "motion-blur": grid.clips,
+        "turned-camera": grid.clips, "frame-late": grid.clips,
     }  # fmt: skip
     if not needs.get(name, grid.takes) or not grid.takes:
         raise ValueError(f"fault {name!r} needs more takes, lights, cameras or clips than {grid}")
-    rng = np.random.default_rng([seed, list(FAULTS).index(name), 0xFA])
+    rng = np.random.default_rng([seed, list(_ALL).index(name), 0xFA])
     order = [grid.cameras[int(k)] for k in rng.permutation(max(len(grid.cameras), 2)) % len(grid.cameras)]
     camera, other = order[:2]
     light_at = int(rng.integers(len(grid.lights)))
@@ -108,10 +121,18 @@ def make_fault(name: str | None, grid: Grid, *, seed: int) -> Fault:
         "middle-move": (camera, "", take, "", "", whole_take),
         "camera-ring": ("", "", "", "", "", swapped),
         "motion-blur": (camera, "", "", "", "", own_clips),
+        "turned-camera": (camera, "", "", "", "", own_clips),
+        "frame-late": (camera, "", "", "", "", own_clips),
     }
     *where, affected = table[name]
     first, second, of_take, of_light, instead = where
-    return Fault(name, first, second, of_take, of_light, instead, tuple(affected), ring)
+    turns = name == "turned-camera"
+    return Fault(
+        name, first, second, of_take, of_light, instead, tuple(affected), ring,
+        since_frame=int(grid.clip_frames * rng.uniform(0.3, 0.6)) if turns else 0,
+        degrees=TURN_DEG if turns else 0.0,
+        late_frames=_LATE.get(name, 0),
+    )  # fmt: skip
 
 
 def second_person_seed(person_seed: int) -> int:
@@ -126,6 +147,15 @@ def moved(camera: StageCamera) -> StageCamera:
     shift[:3, :3] = turn
     shift[:3, 3] = [0.025, 0.0, 0.0]
     return camera.moved(camera.pose @ shift)
+
+
+def turned(camera: StageCamera, degrees: float) -> StageCamera:
+    """The camera after a tripod head gave way: mostly to the right, a little up, hardly rolled."""
+    axis = np.array([0.3, 1.0, 0.2])
+    turn, _ = cv2.Rodrigues(np.radians(degrees) * axis / np.linalg.norm(axis))
+    whole = np.eye(4)
+    whole[:3, :3] = turn
+    return camera.moved(camera.pose @ whole)
 
 
 def blurred(linear: NDArray[np.float32]) -> NDArray[np.float32]:

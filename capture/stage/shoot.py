@@ -140,6 +140,7 @@ def write_shoot(folder: Path, plan: ShootPlan, *, fault: str | None = None) -> S
         tuple(light.id for light in lights),
         tuple(t.id for t in takes),
         tuple(f"walk{k + 1}" for k in range(plan.clips)),
+        plan.clip_frames,
     )
     shots = board_poses(plan.board, plan.board_shots, seed=plan.seed) if plan.board_shots else ()
     shoot = ShootTruth(
@@ -291,12 +292,15 @@ def _calibration(shoot: ShootTruth, camera: StageCamera) -> Iterator[tuple[str, 
 def _frames(shoot: ShootTruth, clip: str, camera: StageCamera) -> Iterator[Picture]:
     """Frames of one camera; a late camera begins later and so ends later, too."""
     fault = shoot.fault.name if f"clips/{clip}/{camera.id}" in shoot.fault.affected else ""
-    late = faults.LATE_FRAMES if fault == "late-camera" else 0
+    late = shoot.fault.late_frames if fault else 0
     if fault == "motion-blur":
         yield from _smeared(shoot, clip, camera)
         return
+    stands = faults.turned(camera, shoot.fault.degrees) if fault == "turned-camera" else camera
+    turns_at = shoot.fault.since_frame if clip == shoot.clip_ids[0] else 0
     for frame in range(shoot.plan.clip_frames):
-        yield render(_walking(shoot, clip, frame + late), camera, shoot.lights[0], supersample=1)
+        at = stands if frame >= turns_at else camera
+        yield render(_walking(shoot, clip, frame + late), at, shoot.lights[0], supersample=1)
 
 
 def _smeared(shoot: ShootTruth, clip: str, camera: StageCamera) -> Iterator[Picture]:

@@ -43,7 +43,8 @@ def as_json(shoot: ShootTruth) -> JsonObject:
         "fault": {
             "name": fault.name, "what": fault.what, "camera": fault.camera, "other_camera": fault.other_camera,
             "take": fault.take, "light": fault.light, "other_light": fault.other_light,
-            "ring": list(fault.ring), "affected": list(fault.affected),
+            "ring": list(fault.ring), "affected": list(fault.affected), "since_frame": fault.since_frame,
+            "degrees": fault.degrees, "late_frames": fault.late_frames,
         },
     }  # fmt: skip
 

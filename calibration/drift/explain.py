@@ -1,0 +1,147 @@
+"""Changes of cameras found one after the other, coarse before fine; each is taken out before the next is sought."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from calibration.camera import Camera
+from calibration.drift.constraints import Block, reduce, turned
+from calibration.drift.effects import Effect, Kind, fit_since, profile, rows_of, strongest
+from calibration.drift.features import Moment, Seen
+from calibration.drift.tracks import tracks_of
+from calibration.pose import Floats
+
+# Degrees from the epipolar line, and the noise there: a wide gate finds large moves among many wrong matches.
+_PASSES = ((3.0, 4.0), (0.6, 1.0))
+_MOST = 6  # changes
+LEAST_TURN_PX = 0.6  # in the file; ingest says less of a moved camera neither
+LEAST_LAG_FRAMES = 0.25
+_NEAR_MOMENTS = 4  # two findings about one camera that begin within so many are one
+
+
+@dataclass(frozen=True, eq=False)
+class Change:
+    """What happened to one camera. She is not deep enough to tell a push from a turn, so it is said as a turn."""
+
+    camera: str
+    kind: Kind
+    since: int  # moment
+    size: Floats  # turn: (3,) radians about its own axes; lag: (1,) frames
+    sigma: Floats  # of each number
+    tracks: int
+    distance_m: float  # from the camera to what was seen, median
+    rivals: tuple[str, ...]  # cameras that may have changed instead: the points do not tell which
+
+    @property
+    def degrees(self) -> float:
+        """Of a turn."""
+        return float(np.degrees(np.linalg.norm(self.size)))
+
+
+@dataclass(frozen=True, eq=False)
+class Explained:
+    """The changes, and what each camera shows of them moment by moment."""
+
+    changes: tuple[Change, ...]
+    tracks: dict[str, int]  # camera -> tracks that bear on it
+    shift_px: dict[str, Floats]  # camera -> (M, 2) where its picture lies off, right and down; NaN where unknown
+    lag: dict[str, Floats]  # camera -> (M,) frames; NaN where unknown
+
+
+def explain(moments: Sequence[Moment], cameras: Sequence[Camera], *, noise_px: float, every: int = 1) -> Explained:
+    """Look for cameras that turned or run late in one recording, or in the takes of a session.
+
+    `noise_px` is what a good calibration leaves; `every` says how many frames lie between two moments. Raises
+    ValueError for fewer than two cameras.
+    """
+    if len(cameras) < 2:
+        raise ValueError(f"drift needs two cameras or more, got {len(cameras)}; calibrate them together")
+    found: list[Effect] = []
+    current = list(moments)
+    for gate, coarse in _PASSES:
+        while len(found) < _MOST:
+            blocks = reduce(tracks_of(current, cameras, gate_deg=gate), cameras)
+            effect = strongest(blocks, len(cameras), noise_px=coarse * noise_px)
+            if effect is None or not _matters(effect, cameras[effect.camera], coarse * noise_px):
+                break
+            found.append(effect)
+            current = _corrected(current, cameras[effect.camera], effect, every)
+    blocks = reduce(tracks_of(current, cameras, gate_deg=_PASSES[-1][0]), cameras)
+    changes = tuple(_change(e, blocks, cameras, noise_px) for e in _merged(found))
+    shift, lag = {}, {}
+    for index, camera in enumerate(cameras):
+        rows = (rows_of(blocks, index, kind) for kind in (Kind.TURN, Kind.LAG))
+        turns, lags = (profile(r, len(moments), noise_px=noise_px) for r in rows)
+        for change in changes:
+            if change.camera == camera.id:
+                left = turns if change.kind is Kind.TURN else lags
+                left[change.since :] += change.size
+        # Content moves left where the camera turns right about its y axis, and down where it turns up about x.
+        shift[camera.id] = np.stack([-camera.fx * turns[:, 1], camera.fy * turns[:, 0]], axis=1)
+        lag[camera.id] = lags[:, 0]
+    counts = {c.id: sum(int((b.cameras == i).sum()) for b in blocks) for i, c in enumerate(cameras)}
+    return Explained(changes, counts, shift, lag)
+
+
+def _matters(effect: Effect, camera: Camera, noise_px: float) -> bool:
+    """Whether it is more than a calibration that holds may show."""
+    if effect.kind is Kind.LAG:
+        return bool(abs(effect.size[0]) > LEAST_LAG_FRAMES)
+    return bool(camera.fx * np.linalg.norm(effect.size[:2]) > max(LEAST_TURN_PX, noise_px))
+
+
+def _corrected(moments: Sequence[Moment], camera: Camera, effect: Effect, every: int) -> list[Moment]:
+    """The footage as it would be without an effect."""
+    out: list[dict[str, Seen]] = [dict(moment) for moment in moments]
+    whole = round(float(effect.size[0]) / every) if effect.kind is Kind.LAG else 0
+    for index in range(effect.since, len(moments)):
+        out[index].pop(camera.id, None)
+        # A camera that is late by n frames showed this moment n frames ago.
+        source = index - whole
+        if effect.since <= source < len(moments) and camera.id in moments[source]:
+            out[index][camera.id] = _undone(moments[source][camera.id], camera, effect, whole * every)
+    return list[Moment](out)
+
+
+def _undone(seen: Seen, camera: Camera, effect: Effect, whole: int) -> Seen:
+    if effect.kind is Kind.LAG:
+        uv = seen.uv - (float(effect.size[0]) - whole) * seen.velocity
+    else:
+        there = camera.placed(turned(camera.world_from_camera, effect.size))
+        uv, _ = camera.project(camera.centre + there.rays(seen.uv))
+    good = np.isfinite(uv).all(axis=1)
+    return Seen(uv[good], seen.velocity[good], seen.descriptor[good])
+
+
+def _merged(found: Sequence[Effect]) -> list[Effect]:
+    """Later findings about the same thing refine the first: their sizes are added, the largest says since when."""
+    out: list[Effect] = []
+    for effect in found:
+        for at, other in enumerate(out):
+            same = (other.camera, other.kind) == (effect.camera, effect.kind)
+            if same and abs(other.since - effect.since) <= _NEAR_MOMENTS:
+                larger = max((other, effect), key=lambda e: float(np.linalg.norm(e.size)))
+                out[at] = replace(effect, size=other.size + effect.size, since=larger.since)
+                break
+        else:
+            out.append(effect)
+    return out
+
+
+def _change(effect: Effect, blocks: Sequence[Block], cameras: Sequence[Camera], noise_px: float) -> Change:
+    """An effect with what the last blocks, from which it is taken out, still add to it."""
+    camera = cameras[effect.camera]
+    rows = rows_of(blocks, effect.camera, effect.kind)
+    rest = fit_since(rows, effect.since, (effect.camera, effect.kind), noise_px=noise_px)
+    if rest is not None:
+        effect = replace(effect, size=effect.size + rest.size, covariance=rest.covariance, tracks=rest.tracks)
+    away = [np.linalg.norm(b.point[(b.cameras == effect.camera).any(axis=1)] - camera.centre, axis=1) for b in blocks]
+    distance = float(np.median(np.concatenate(away))) if sum(map(len, away)) else float("nan")
+    sigma = np.sqrt(np.diag(effect.covariance))
+    rivals = tuple(cameras[k].id for k in effect.rivals)
+    return Change(
+        camera.id, effect.kind, effect.since, effect.size, sigma, effect.tracks, distance, rivals
+    )  # fmt: skip
