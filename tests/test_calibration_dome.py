@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -23,7 +24,7 @@ from calibration.bundle import (
 )
 from calibration.bundle.covariance import Covariance, covariance
 from calibration.pose import Floats, rotation_of, rotvec_of
-from calibration.uncertainty import camera_sigmas, groups_of
+from calibration.uncertainty import CameraSigma, camera_sigmas, groups_of
 
 NOISE_PX = 0.2  # per axis
 WIDTH, HEIGHT = 4096, 3072
@@ -92,6 +93,12 @@ def shifts(found: State, truth: State) -> Floats:
     return np.concatenate([found.lens - truth.lens, turn, move, (found.offset - truth.offset)[:, None]], axis=1).ravel()
 
 
+def all_known(sigmas: Sequence[CameraSigma | None]) -> list[CameraSigma]:
+    known = [sigma for sigma in sigmas if sigma is not None]
+    assert len(known) == len(sigmas)
+    return known
+
+
 def solved(problem: Problem, start: State) -> tuple[State, Covariance]:
     free = gauge_free(problem, start)
     fit = adjust(problem, start, free=free)
@@ -140,7 +147,7 @@ def test_a_rig_that_contradicts_itself_says_so() -> None:
     factors = {}
     for name, problem in (("independent", fine), ("together", together)):
         state, found = solved(problem, truth)
-        sigmas = camera_sigmas(problem, state, found, groups_of(problem, state))
+        sigmas = all_known(camera_sigmas(problem, state, found, groups_of(problem, state)))
         factors[name] = float(np.mean([s.inflation for s in sigmas]))
         assert all(0 < s.subject_px < 1 and 0 < s.subject_mm < 1 for s in sigmas)
     print(f"\ninflation: {factors}")
@@ -160,7 +167,8 @@ def coverage(seeds: int) -> tuple[float, float, dict[str, float]]:
         sigma = np.sqrt(np.diag(found.noise))[: 8 * CAMERA]
         free = sigma > 0
         off = np.abs(shifts(state, truth))
-        factor = np.repeat([s.inflation for s in camera_sigmas(problem, state, found, groups_of(problem, state))], 16)
+        sigmas = all_known(camera_sigmas(problem, state, found, groups_of(problem, state)))
+        factor = np.repeat([s.inflation for s in sigmas], 16)
         inside.append(off[free] < 1.96 * sigma[free])
         inflated.append(off[free] < found.reach * (sigma * factor)[free])
         ratios.append(np.where(free, off / np.maximum(sigma, 1e-300), np.nan).reshape(8, CAMERA))
@@ -198,7 +206,7 @@ def test_sixty_cameras_and_two_hundred_boards() -> None:
     started, used = time.monotonic(), time.process_time()
     groups = groups_of(problem, fit.state)
     found = covariance(problem, fit.state, free=free, groups=groups)
-    sigmas = camera_sigmas(problem, fit.state, found, groups)
+    sigmas = all_known(camera_sigmas(problem, fit.state, found, groups))
     print(f"covariance {time.monotonic() - started:.1f} s, {time.process_time() - used:.1f} CPU s")
     print(f"sigma of a position {np.mean([s.position_mm for s in sigmas]):.3f} mm, noise {found.noise_px:.3f} px")
     dirty = adjust_robustly(with_outliers(problem, 0.05), poor_start(truth), free=free, huber_px=1.0)
