@@ -31,7 +31,7 @@ _EXTRA_PICTURE = 0.012  # and of the picture
 _GONE = 0.3  # of her usual area; clothes of the backdrop's colour vanish under some lights, all of her does not
 _AGREE = 0.5  # share of the cameras; whoever stands behind her hides from some
 _STEADY = 0.34  # share of the lights: one of three is her shadow or somebody who is named already
-_FULL = 0.5  # of the picture
+_FULL = 0.8  # of the picture
 _HEADS = 1 / 3  # share of the cameras that see more, in which a second head must stand out
 
 
