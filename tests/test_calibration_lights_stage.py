@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 from calibration.camera import Camera
 from calibration.colour import Colours, calibrate_colour
 from calibration.lights import calibrate_lights, load_lights
+from calibration.lights.ball import find_rim
 from calibration.lights.lamp import Lamp, angle_deg
 from calibration.lights.normals import fit_normals, lighting_of, rank_lights
 from calibration.lights.shading import check_shading, powers_of, read_stills, write_normals
 from calibration.pose import Floats, Pose
 from calibration.rig import RigCalibration
 from capture import store
+from capture.images import read_image
 from capture.ingest import ingest
 from capture.issues import Report
 from capture.session import Shot, ShotKind
@@ -214,3 +216,32 @@ def test_too_few_lights_are_refused() -> None:
     _, light, lights = ball_stack(2)
     with pytest.raises(ValueError, match="photometric stereo has 2 lights"):
         fit_normals(light, np.ones(light.shape, dtype=bool), lighting_of(lights), np.array([1.0, 0.0, 0.0]))
+
+
+def test_a_ball_before_a_painted_canvas_is_found_by_the_plate(tmp_path: Path) -> None:
+    plan = replace(PLAN, cameras=5, lights=3, image_size=640, board_shots=0, chart=False, backdrop="canvas")
+    truth = write_shoot(tmp_path / "card", plan)
+    validated, _ = ingest(tmp_path / "card", Vault(tmp_path / "vault"))
+    rig = rig_of(truth)
+    beside, alone = [], []
+    radii: dict[str, list[float]] = {}
+    for original in validated.of_kind(ShotKind.BALL):
+        camera = rig.camera(original.shot.camera)
+        plate = validated.find(Shot(ShotKind.PLATE, camera.id))
+        assert plate is not None
+        picture = read_image(original.path)
+        rim = find_rim(picture, camera, read_image(plate.path))
+        beside.append(rim is not None)
+        alone.append(find_rim(picture, camera) is not None)
+        radii.setdefault(camera.id, []).extend([rim.radius_px] if rim is not None else [])
+    assert sum(beside) >= 0.6 * len(beside)
+    assert sum(beside) > sum(alone)  # the canvas hides the rim
+    for found in radii.values():  # one ball, and no circle of the canvas
+        assert max(found, default=1.0) < 1.1 * min(found, default=1.0)
+    store.finish(validated.folder.derived("calibration"), "calibration", consent="c", inputs={}, settings={}, result={})
+    lamps, report = calibrate_lights(validated, rig)
+    true = {light.id: light.direction for light in truth.lights}
+    good = {lamp.id for lamp in lamps if angle_deg(lamp.direction, true[lamp.id]) < 1.2}
+    named = {item.where.rpartition("/")[2] for item in report.issues if item.code == "LIGHT_OFF_PLAN"}
+    assert len(good) >= 2
+    assert good | named == set(true)  # a spot that is none is never taken for a lamp without a word

@@ -26,6 +26,9 @@ _CLOSE_PX = 1.0  # a place on the rim that fits
 _LEAST_SHARE = 0.5  # of the rim that must be seen as one cone; balls of the stage have 0.8 and more
 _CANDIDATES = 12
 _EDGE_BIAS_PX = 0.15  # measured on the stage: 0.17
+_FLOOR = 8.0  # grey levels: keeps the logarithm of dark noise small
+_SLOW_CELLS = 31  # of 64 across the picture: the ball fills less than half of such a window
+_LEVELS = 80.0  # grey levels for a factor of e
 _AGREE = 0.05  # of the distance: how far the cameras may put the ball apart
 
 
@@ -50,15 +53,35 @@ class Ball:
     rms_px: float  # of the rims
 
 
-def find_rim(picture: Picture, camera: Camera) -> Rim | None:
-    """The rim of the ball in a picture (H, W, 3) BGR: the rounder of the circles in it, None where none is a cone."""
-    grey = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
+def find_rim(picture: Picture, camera: Camera, plate: Picture | None = None) -> Rim | None:
+    """The rim of the ball in a picture (H, W, 3) BGR: the rounder of the circles in it, None where none is a cone.
+
+    `plate`, the empty studio from the same camera under any light, takes a painted canvas off: what is left of the
+    ratio of both pictures is the ball.
+    """
+    greys = [np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY), dtype=np.uint8)]
+    if plate is not None and plate.shape == picture.shape:
+        greys.append(_beside_plate(picture, plate))
     best: Rim | None = None
-    for x, y, radius in _circles(grey):
-        rim = _refined(grey, camera, (x, y, radius))
-        if rim is not None and (best is None or rim.share * rim.radius_px > best.share * best.radius_px):
-            best = rim
+    for grey in greys:
+        for circle in _circles(grey):
+            rim = _refined(grey, camera, circle)
+            if rim is not None and (best is None or rim.share * rim.radius_px > best.share * best.radius_px):
+                best = rim
     return best
+
+
+def _beside_plate(picture: Picture, plate: Picture) -> NDArray[np.uint8]:
+    """The logarithm of picture over plate as grey levels, less the slow part, which is the change of light."""
+    logs = [np.log(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY).astype(np.float32) + _FLOOR) for image in (picture, plate)]
+    ratio = logs[0] - logs[1]
+    # a median at a small size: the ball itself must not pull the slow part
+    small = cv2.resize(ratio, (64, max(1, round(64 * ratio.shape[0] / ratio.shape[1]))), interpolation=cv2.INTER_AREA)
+    low, high = float(small.min()), float(small.max())
+    levels = np.clip((small - low) / max(high - low, 1e-6) * 255, 0, 255).astype(np.uint8)
+    slow = cv2.medianBlur(levels, _SLOW_CELLS).astype(np.float32) / 255 * (high - low) + low
+    slow = cv2.resize(slow, ratio.shape[::-1], interpolation=cv2.INTER_CUBIC)
+    return np.clip(128 + _LEVELS * (ratio - slow), 0, 255).astype(np.uint8)
 
 
 def place_ball(rims: Sequence[Rim], diameter_m: float) -> tuple[Ball, tuple[Rim, ...]]:

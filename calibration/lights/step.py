@@ -19,7 +19,7 @@ from calibration.lights.shading import check_shading
 from capture import store
 from capture.decode.picture import ImageError, Picture
 from capture.issues import Issue, JsonObject, Report, issue
-from capture.session import Light, ShotKind
+from capture.session import Light, Shot, ShotKind
 
 if TYPE_CHECKING:
     from calibration.colour.correction import WhiteSeen
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from capture.vault import SessionFolder
 
 ARTEFACT = "lights"
-_METHOD = 1  # raise it when the same pictures give other lights
+_METHOD = 2  # raise it when the same pictures give other lights
 _OFF_PLAN_DEG = 15.0  # angles in session.toml are estimated by eye
 _MOVED_M = 0.01  # a ball farther from its common place was hung anew for that light
 _LEAST_TILT = 0.3  # range of the cosines to a light that parts its beam from the ambient light
@@ -110,9 +110,14 @@ def _highlights(
     if ball is None:
         return found, balls
     originals = [o for o in validated.of_kind(ShotKind.BALL) if o.shot.camera in known]
+    plates = {name: _plate(validated, name) for name in sorted({o.shot.camera for o in originals})}
     for place in sorted({o.shot.group for o in originals}):
         there = [o for o in originals if o.shot.group == place]
-        rims = {o.shot: None if (p := _read(o, issues)) is None else find_rim(p, known[o.shot.camera]) for o in there}
+        rims: dict[Shot, Rim | None] = {}
+        for o in there:
+            picture = _read(o, issues)
+            camera = known[o.shot.camera]
+            rims[o.shot] = None if picture is None else find_rim(picture, camera, plates[camera.id])
         placed = _placed([_Look(o, rim) for o in there if (rim := rims[o.shot]) is not None], ball.diameter_m)
         balls += list(placed.values())
         for original in there:
@@ -126,6 +131,11 @@ def _highlights(
                 # Other pictures place the ball too, so that a rim lost before paper of its own grey does no harm.
                 issues.append(issue("BALL_NOT_FOUND", where=shot.stem, expected="a round rim", found="none"))
     return found, balls
+
+
+def _plate(validated: ValidatedSession, camera: str) -> Picture | None:
+    original = validated.find(Shot(ShotKind.PLATE, camera))
+    return None if original is None else _read(original, [])
 
 
 def _placed(looks: Sequence[_Look], diameter_m: float) -> dict[str, Ball]:
