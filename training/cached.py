@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from capture.images import read_image
@@ -35,14 +36,14 @@ def prepare(dataset: TwinDataset, base: Base, *, mark_weight: float) -> Cached:
     if not frames:
         raise ValueError("data set has no training pictures; hold back fewer cameras and lights")
     size, stride = base.spec.pixels, base.spec.latent_stride
-    pictures = np.stack([read_image(dataset.picture(f))[..., ::-1] for f in frames])
+    pictures = np.stack([read_image(dataset.picture(f)) for f in frames])
     if pictures.shape[1:3] != (size, size):
         raise ValueError(
             f"data set has pictures of {pictures.shape[1:3]} px, the base wants {size}; set dataset.pixels"
         )
-    tensor = torch.from_numpy(pictures.copy()).permute(0, 3, 1, 2).float() / 127.5 - 1
-    latents = torch.cat([base.encode_images(part) for part in tensor.split(32)])
-    condition = base.encode_conditions([f.text for f in frames], [(f.view, f.lighting) for f in frames])
+    latents = torch.cat([base.encode_images(part) for part in as_tensor(pictures).split(32)])
+    maps = as_tensor(np.stack([read_image(dataset.body_map(f)) for f in frames]))
+    condition = base.encode_conditions([f.text for f in frames], [(f.view, f.lighting) for f in frames], maps)
     weights = [
         mark_weights(
             [MarkSpot(m.u, m.v, m.radius_px) for m in f.marks if m.visible],
@@ -53,3 +54,8 @@ def prepare(dataset: TwinDataset, base: Base, *, mark_weight: float) -> Cached:
         for f in frames
     ]
     return Cached(latents, condition, torch.stack(weights).to(latents.device))
+
+
+def as_tensor(pictures: NDArray[np.uint8]) -> Tensor:
+    """Pictures (N, H, W, 3) BGR as the bases take them: (N, 3, H, W) RGB in [-1, 1]."""
+    return torch.from_numpy(pictures[..., ::-1].copy()).permute(0, 3, 1, 2).float() / 127.5 - 1
