@@ -16,6 +16,7 @@ from safetensors import safe_open
 from capture import store
 from capture.errors import ConsentRefused, IncompleteInput
 from capture.images import read_image
+from capture.issues import JsonObject
 from capture.vault import SessionFolder, Vault
 from training.bases.flux import FluxBase
 from training.dataset.conditions import Lighting, View, caption
@@ -26,7 +27,8 @@ from training.recipe import RenderRecipe, TrainRecipe
 from training.render import held_out, posed, render
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
-SHORT = TrainRecipe(steps=6, batch=2, rank=4, alpha=2, checkpoint_every=2, warm_up=1)
+SHORT = TrainRecipe(steps=6, batch=2, rank=4, alpha=2, checkpoint_every=2, warm_up=1, validate_every=3)
+CENSUS: JsonObject = {"offered": 9, "used": {"train": 6, "test": 2}, "left_out": [{"frame": "x", "reason": "why"}]}
 LIGHT = Lighting(30, 30, (1, 1, 1), 0.7, 0.2)
 
 
@@ -74,7 +76,7 @@ def session(tmp_path: Path) -> SessionFolder:
         cv2.imwrite(str(target / split.value / MASKS / f"{k}.png"), np.full((80, 80), 255, np.uint8))
         frames.append(frame)
     write_metadata(target, frames)
-    store.finish(target, "dataset", consent="c001", inputs={}, settings={"trigger": "sks"}, result={})
+    store.finish(target, "dataset", consent="c001", inputs={}, settings={"trigger": "sks"}, result=CENSUS)
     return folder
 
 
@@ -115,7 +117,7 @@ def test_a_damaged_checkpoint_is_passed_over(session: SessionFolder, base_folder
 
     with pytest.raises(KeyboardInterrupt):
         train(session, "twin", base=base_folder, recipe=SHORT, progress=kill)
-    last = sorted((session.vault.twin("p001", "twin") / "appearance" / "checkpoints").glob("step-*.pt"))[-1]
+    last = sorted((session.vault.twin("p001", "twin") / "appearance" / "checkpoints").glob("step-*.safetensors"))[-1]
     last.write_bytes(last.read_bytes()[:100])
     _, report = train(session, "twin", base=base_folder, recipe=SHORT)
     assert report.facts["resumed_from"] == 2
