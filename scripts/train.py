@@ -35,9 +35,13 @@ def train(
     chosen = recipe_of(recipe).train
 
     from training.bases import EMBEDDED
+    from training.census import take_census
+    from training.dataset.frames import load_dataset
     from training.loop import train as run
 
     printer = printer_of(ctx)
+    census = take_census(load_dataset(folder.derived("dataset")))
+    printer.event("census", census.line(), census.to_json())
     with printer.progress("training, loss", chosen.steps) as step:
         made, report = run(folder, twin, base=base or EMBEDDED, recipe=chosen, force=force, progress=step)
     printer.outcome(
