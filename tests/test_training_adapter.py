@@ -1,4 +1,4 @@
-"""Every kind of adapter: saved, loaded into a fresh base, and there it does exactly what it did; and it does something."""
+"""Every kind of adapter: saved and loaded into a fresh base it does exactly what it did, and it does something."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def base_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def answer(base: FluxBase) -> Tensor:
-    condition = base.encode_conditions(["photo of sks person"], [(View(0, 5, 2.5), LIGHT)])
-    noisy = torch.randn(1, base.pipe.transformer.config.in_channels // 4, 20, 20, generator=torch.manual_seed(3))
+    condition = base.encode_conditions(["photo of sks person"], [(View(0, 5, 2.5), LIGHT)], torch.zeros(1, 3, 80, 80))
+    noisy = torch.randn(1, base.pipe.transformer.config.out_channels // 4, 20, 20, generator=torch.manual_seed(3))
     with torch.no_grad():
         return base.predict(noisy, torch.tensor([0.6]), condition)
 
@@ -122,9 +122,12 @@ def test_the_prior_is_what_the_adapter_changes_and_pulls_it_back(base_folder: Pa
     base = FluxBase(base_folder)
     parameters = attach(base, AdapterKind.LORA, rank=4, alpha=4, seed=0)
     view = [(View(0, 5, 2.5), LIGHT)] * 2
-    own, other = (base.encode_conditions([text] * 2, view) for text in ("photo of sks person", "photo of person"))
+    own, other = (
+        base.encode_conditions([text] * 2, view, torch.zeros(2, 3, 80, 80))
+        for text in ("photo of sks person", "photo of person")
+    )
     generator = torch.Generator().manual_seed(1)
-    latents = torch.randn(2, base.pipe.transformer.config.in_channels // 4, 20, 20, generator=generator)
+    latents = torch.randn(2, base.pipe.transformer.config.out_channels // 4, 20, 20, generator=generator)
     sigma = torch.tensor([0.4, 0.8])
     fresh = prior_errors(base.predict, base.denoiser, other, noisy=latents, sigma=sigma)
     assert float(fresh.detach().abs().max()) == 0  # a fresh adapter changes nothing

@@ -1,4 +1,4 @@
-"""The control image against an exact body: the same place has the same colour from everywhere, and the crops of marks."""
+"""The control image against an exact body: one place has one colour from everywhere; and the crops of marks."""
 
 from __future__ import annotations
 

@@ -87,7 +87,7 @@ def test_the_adapter_carries_its_origin_and_changes_the_base(session: SessionFol
     plain, tuned = FluxBase(base_folder), FluxBase(base_folder)
     tuned.load_adapter(twin.folder)
     views = [(View(0, 5, 2.5), LIGHT)]
-    condition = plain.encode_conditions(["photo of sks person"], views)
+    condition = plain.encode_conditions(["photo of sks person"], views, torch.zeros(1, 3, 80, 80))
     pictures = [model.sample(condition, seeds=[1], steps=2) for model in (plain, tuned)]
     assert float((pictures[0] - pictures[1]).abs().max()) > 0
 
@@ -114,7 +114,7 @@ def test_renders_need_consent_and_bear_their_label(session: SessionFolder, base_
     from training.disclose import read_disclosure
 
     twin, _ = train(session, "twin", base=base_folder, recipe=SHORT)
-    requests = [*held_out(session), posed(session, View(10, 0, 2.5), LIGHT, outfit="red")]
+    requests = [*held_out(session), posed(session, View(10, 0, 2.5), LIGHT)]
     made, _ = render(session, requests, name="r1", base=base_folder, twin="twin", recipe=RenderRecipe(steps=2))
     assert len(made.files) == 3
     delivered = read_image(made.files[0])
@@ -128,6 +128,18 @@ def test_renders_need_consent_and_bear_their_label(session: SessionFolder, base_
     store.write_atomic(session.vault.consent_file("p001", "c001"), withdrawn)
     with pytest.raises(ConsentRefused, match="withdrawn on 2024-01-01"):
         render(session, requests, name="r2", base=base_folder, twin="twin", recipe=RenderRecipe(steps=2))
+
+
+def test_a_view_is_asked_for_in_her_pose(session: SessionFolder) -> None:
+    front, side = (posed(session, View(a, 0, 2.5), LIGHT) for a in (0.0, 90.0))
+    assert front.body_map.shape == (80, 80, 3)
+    assert front.body_map[40, 40].any()
+    assert not front.body_map[2, 2].any()
+    # Forward of her is what the front shows nearest, and her left what the side does.
+    assert front.body_map[45, 40, 0] > side.body_map[45, 40, 0] + 30
+    assert side.body_map[45, 40, 1] > front.body_map[45, 40, 1] + 30
+    with pytest.raises(IncompleteInput, match="take 'take9' has no body map in the data set; it has take1"):
+        posed(session, View(0, 0, 2.5), LIGHT, take="take9")
 
 
 def test_a_tampered_adapter_is_not_rendered(session: SessionFolder, base_folder: Path) -> None:

@@ -12,8 +12,9 @@ from conftest import CONSENT, session_toml
 from capture import store
 from capture.issues import JsonObject
 from capture.vault import SessionFolder, Vault
+from training.dataset.body_map import VOXEL_M, BodyField
 from training.dataset.conditions import Lighting, View, caption
-from training.dataset.frames import MAPS, MASKS, Frame, MarkSeen, Split, write_metadata
+from training.dataset.frames import MAPS, MASKS, Frame, MarkSeen, Split, field_file, write_metadata
 from training.dataset.framing import BUST, crop_camera
 from training.recipe import TrainRecipe
 
@@ -59,8 +60,18 @@ def write_session(root: Path, *, private: str = "", wide: int = 0) -> SessionFol
         cv2.imwrite(str(target / split.value / MAPS / f"{k}.png"), np.full((height, width, 3), 20 * k + 20, np.uint8))
         frames.append(frame)
     write_metadata(target, frames)
+    field_file(target, "take1").parent.mkdir(parents=True, exist_ok=True)
+    ball().save(field_file(target, "take1"))
     finish(folder, {"train": 6, "test": 2})
     return folder
+
+
+def ball() -> BodyField:
+    """The body field of a ball of 20 cm below a crown at 1.63 m, who faces along x."""
+    axis = np.arange(-0.3, 0.3, VOXEL_M)
+    x, y, z = np.meshgrid(axis, axis, axis, indexing="ij")
+    inside = (0.2 - np.sqrt(x**2 + y**2 + z**2)).astype(np.float32)
+    return BodyField(inside, np.array([-0.3, -0.3, 1.13]), np.array([0.0, 0.0, 1.63]), 0.0)
 
 
 def make_frame(k: int, split: Split) -> Frame:
@@ -72,7 +83,8 @@ def make_frame(k: int, split: Split) -> Frame:
     text = caption(view, LIGHT, trigger="sks", framing=BUST.name, outfit="red", backdrop="grey")
     seen = MarkSeen(id="m01", u=40, v=50, radius_px=3, facing_deg=20, visible=True)
     return Frame(
-        file_name=f"{k}.png", mask=f"{MASKS}/{k}.png", body_map=f"{MAPS}/{k}.png", text=text, shot=f"stills/take1/light1/cam{k}", frame=0,
+        file_name=f"{k}.png", mask=f"{MASKS}/{k}.png", body_map=f"{MAPS}/{k}.png", text=text,
+        shot=f"stills/take1/light1/cam{k}", frame=0,
         take="take1", light="light1", camera="cam1", framing=BUST.name, crop=crop.to_json(), view=view,
         lighting=LIGHT, marks=(seen,), split=split,
     )  # fmt: skip
@@ -81,7 +93,8 @@ def make_frame(k: int, split: Split) -> Frame:
 def finish(session: SessionFolder, used: dict[str, int]) -> None:
     """Declare the data set complete, with one more frame that was left out by name."""
     census: JsonObject = {
-        "offered": sum(used.values()) + 1, "used": dict(used), "crops": dict(used), "left_out": [{"frame": "x", "reason": "too steep"}],
+        "offered": sum(used.values()) + 1, "used": dict(used), "crops": dict(used),
+        "left_out": [{"frame": "x", "reason": "too steep"}],
     }  # fmt: skip
     folder = session.derived("dataset")
     store.finish(folder, "dataset", consent="c001", inputs={}, settings={"trigger": "sks"}, result=census)

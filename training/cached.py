@@ -178,9 +178,7 @@ def _latents(
     return found["latents"]
 
 
-def _condition(
-    dataset: TwinDataset, frame: Frame, text: str, base: Base, files: TensorCache, digest: str
-) -> Condition:
+def _condition(dataset: TwinDataset, frame: Frame, text: str, base: Base, files: TensorCache, digest: str) -> Condition:
     view, light = frame.view.__dict__, frame.lighting.__dict__
     drawn = dataset.body_map(frame).read_bytes()
     content: dict[str, JsonValue] = {"text": text, "view": dict(view), "light": dict(light)}
