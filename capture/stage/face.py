@@ -102,7 +102,7 @@ def _mouth(surface: Surface, person: Person, y: F32, z: F32) -> None:
     inside = upper * lower * step(1.03, 0.97, np.abs(across))
     above = step(-0.0003, 0.0003, level - middle)
     creases = noise(person.seed + 77, y / np.float32(0.0010), level / np.float32(0.012))
-    shade = (0.86 + 0.14 * (1 - above)) * (1 + 0.06 * creases)
+    shade = (0.86 + 0.14 * (1 - above)) * (1 + 0.03 * creases)
     full = 1 + 0.20 * bell(level + 0.0042, 0.0022) * reach
     lips = np.array(layout.lips, dtype=np.float32) * (shade * full)[..., None]
     surface.lay(0.92 * inside, lips, gloss=2.6)

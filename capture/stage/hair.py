@@ -5,12 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from capture.stage.head import hair_height
+from capture.stage.head import COMBED, hair_height
 from capture.stage.person import Person
 from capture.stage.surface import Surface, bell, noise, step
 
 F32 = NDArray[np.float32]
-_BACK = ("bun", "tail")  # combed back
 _STRAND_M, _LOCK_M = 0.0011, 0.008
 
 
@@ -26,7 +25,9 @@ def head_hair(surface: Surface, person: Person, points: F32) -> None:
     # Each strand begins at a place of its own, so that the line is a fringe and not an edge.
     root = noise(seed + 4, across / np.float32(0.0009), along / np.float32(0.012))
     root += 0.7 * noise(seed + 7, across / np.float32(0.0021), along / np.float32(0.02))
-    depth = (above + ragged) / np.float32(0.0052) + np.float32(0.62) * root
+    depth = (above + ragged) / np.float32(0.0052) + np.float32(
+        0.36 if person.shape.hair_style in COMBED else 0.6
+    ) * root
     cover = step(-0.75, 1.0, depth)
     # Before the line single fine hairs, and the scalp's shade under the first of them.
     fine = step(0.55, 1.5, noise(seed + 6, across / np.float32(0.0010), along / np.float32(0.02)))
@@ -34,11 +35,11 @@ def head_hair(surface: Surface, person: Person, points: F32) -> None:
     surface.tint(0.30 * bell(np.minimum(above, 0), 0.008), (0.74, 0.66, 0.64))
     parting = np.float32(person.shape.parting_y_m)
     gap = bell(y - parting, 0.0016) * step(1.655, 1.67, z) * step(-0.045, -0.02, x)
-    gap = gap if person.shape.hair_style not in _BACK else np.zeros_like(gap)
+    gap = gap if person.shape.hair_style not in COMBED else np.zeros_like(gap)
     _lay(surface, person, strands, cover * (1 - 0.75 * gap))
     # Hair is darkest where it lifts off the parting and where it dives under itself at the ends.
     surface.tint(cover * 0.35 * bell(np.abs(y - parting) - 0.004, 0.003) * step(1.655, 1.67, z), (0.7, 0.7, 0.7))
-    surface.tint(cover * 0.45 * bell(np.maximum(above, 0), 0.007), (0.62, 0.6, 0.58))
+    surface.tint(cover * 0.28 * bell(np.maximum(above, 0), 0.006), (0.62, 0.6, 0.58))
 
 
 def loose_hair(surface: Surface, person: Person, points: F32) -> None:
@@ -53,7 +54,7 @@ def loose_hair(surface: Surface, person: Person, points: F32) -> None:
 
 def _comb(person: Person, x: F32, y: F32, z: F32) -> tuple[F32, F32]:
     """Metres across the strands (one value per strand) and along them."""
-    if person.shape.hair_style in _BACK:
+    if person.shape.hair_style in COMBED:
         # From the brow backward: a strand keeps its angle around an axis through the head.
         return np.arctan2(y, z - np.float32(1.575)) * np.float32(0.075), x
     parting = np.float32(person.shape.parting_y_m)

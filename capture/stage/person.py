@@ -16,7 +16,7 @@ from capture.stage.body import BodyShape, Tube, build_body
 from capture.stage.curves import grid_normals
 from capture.stage.fall import fall_covers
 from capture.stage.gait import GaitStyle, make_gait
-from capture.stage.head import EYE_Y, EYE_Z, MOUTH_Z, NOSE_TIP_Z, hair_height
+from capture.stage.head import EYE_Y, EYE_Z, MOUTH_Z, NOSE_TIP_Z, hair_height, jaw_height
 from capture.stage.looks import FaceLayout, draw_face, draw_hair_lab, draw_shape, draw_skin_lab
 from capture.stage.outfit import covered_by_any
 from capture.stage.tone import Rgb, lab_from_linear, linear_from_lab, rgb
@@ -116,7 +116,7 @@ def _bare(part: str, points: F64, shape: BodyShape, margin_m: float) -> NDArray[
 
 
 def _off_features(part: str, points: F64, margin_m: float) -> NDArray[np.bool_]:
-    """Whether reference-scale points keep clear of eyes, brows, nose tip, mouth and ears."""
+    """Whether reference-scale points keep clear of eyes, brows, nose tip, mouth, ears and jaw."""
     if part != "torso":
         return np.ones(points.shape[:-1], dtype=bool)
     x, side, z = points[..., 0], np.abs(points[..., 1]), points[..., 2]
@@ -124,7 +124,10 @@ def _off_features(part: str, points: F64, margin_m: float) -> NDArray[np.bool_]:
     mouth = (np.hypot(side / 0.028, (z - MOUTH_Z) / 0.012) < 1 + margin_m / 0.02) & (x > 0)
     nose = (side < 0.012 + margin_m) & (np.abs(z - NOSE_TIP_Z) < 0.014 + margin_m) & (x > 0)
     ear = (side > 0.055) & (np.abs(z - 1.58) < 0.03 + margin_m) & (np.abs(x) < 0.03 + margin_m)
-    return ~(eye | mouth | nose | ear)
+    # A blot that lies over the edge of the jaw is seen by halves from everywhere.
+    turn = np.abs(np.arctan2(points[..., 1], x))
+    jaw = (np.abs(z - jaw_height(turn)) < 0.003 + 0.8 * margin_m) & (turn < 1.9)
+    return ~(eye | mouth | nose | ear | jaw)
 
 
 @dataclass(frozen=True, eq=False)

@@ -23,7 +23,7 @@ _BAKE_STEP = 2  # texels of the atlas per texel of the light bake
 _HIGHLIGHT, _SHININESS = 0.05, 18.0
 _GRAZING = 5.0  # how much stronger the highlight of skin is along the surface than straight on, less one
 # Two sheens of hair across the strands: the first of the light's colour, the second broad and weaker.
-_SHEENS = ((0.050, 60.0, -0.10), (0.035, 14.0, 0.14))
+_SHEENS = ((0.034, 70.0, -0.10), (0.012, 16.0, 0.14))
 # Light that has been under skin comes out red where little falls on it.
 _SPREAD = (0.26, 0.02, -0.05)
 
@@ -65,7 +65,8 @@ def _bake(scene: Scene, light: StageLight, shadows: ShadowMap | None) -> tuple[l
     ):
         columns, rows = _tangents(grid)
         cosine = normal @ light.direction
-        sky = opening * (1 + 0.18 * normal[..., 2])  # a studio's ceiling is brighter than its floor
+        # A little deeper than geometry alone: the walls of a studio give less than its ceiling.
+        sky = opening**1.3 * (1 + 0.18 * normal[..., 2])  # a studio's ceiling is brighter than its floor
         raised = grid + 0.006 * normal
         fields = [cosine, columns @ light.direction, rows @ light.direction, np.ones_like(cosine), sky]
         x0, y0, width, height = (value // _BAKE_STEP for value in tube.patch)

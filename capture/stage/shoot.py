@@ -28,6 +28,7 @@ from capture.stage.person import Person, make_person
 from capture.stage.render import encoded, render, render_empty, render_linear
 from capture.stage.rig import make_lights, make_rig
 from capture.stage.scene import Limb, Scene, Stance
+from capture.stage.sensor import Sensor, photograph_seed
 from capture.stage.toml_text import toml_text
 from capture.stage.walk import walk_stance
 from capture.store import write_atomic, write_json
@@ -68,6 +69,7 @@ class ShootPlan:
     ball: bool = True
     supersample: int = 2
     backdrop: str = "grey"
+    sensor: Sensor | None = Sensor()
     board: StageBoard = field(default_factory=StageBoard)
 
 
@@ -154,7 +156,7 @@ def write_shoot(folder: Path, plan: ShootPlan, *, fault: str | None = None) -> S
         for stem, data in _stills(shoot, scenes, camera):
             write_atomic(folder / f"{stem}.jpg", data)
         for stem, picture in _calibration(shoot, camera):
-            write_atomic(folder / f"{stem}.jpg", encode_jpeg(picture))
+            write_atomic(folder / f"{stem}.jpg", encode_jpeg(_sensed(shoot, picture, stem)))
     for clip in shoot.clip_ids:
         for camera in cameras:
             write_video(folder / "clips" / clip / f"{camera.id}.mp4", _frames(shoot, clip, camera), plan.clip_fps)
@@ -230,10 +232,17 @@ def _stills(shoot: ShootTruth, scenes: dict[str, Scene], camera: StageCamera) ->
             stem = f"stills/{take.id}/{light.id}/{name}"
             if fault.name == "missing-frame" and stem in fault.affected:
                 continue
-            data = encode_jpeg(_photograph(shoot, scenes[take.id], take, (camera, light)))
+            drawn = _photograph(shoot, scenes[take.id], take, (camera, light))
+            data = encode_jpeg(_sensed(shoot, drawn, stem))
             if fault.name == "truncated-file" and stem in fault.affected:
                 data = faults.truncated(data)
             yield stem, data
+
+
+def _sensed(shoot: ShootTruth, picture: Picture, stem: str) -> Picture:
+    """A drawn picture as the camera's lens and sensor give it."""
+    sensor = shoot.plan.sensor
+    return picture if sensor is None else sensor.again(picture, photograph_seed(shoot.plan.seed, stem))
 
 
 def _photograph(shoot: ShootTruth, scene: Scene, take: StageTake, place: tuple[StageCamera, StageLight]) -> Picture:

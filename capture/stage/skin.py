@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from capture.stage.body import Tube
-from capture.stage.head import EAR_Z, NOSE_TIP_Z
+from capture.stage.head import EAR_Z, NOSE_TIP_Z, jaw_height
 from capture.stage.person import Person
 from capture.stage.surface import Surface, bell, noise, step
 
@@ -39,9 +39,9 @@ def _unrolled(tube: Tube, points: F32) -> tuple[F32, F32]:
     middle = points.mean(axis=1, keepdims=True)
     radius = np.linalg.norm(points - middle, axis=2).mean(axis=1)
     width = points.shape[1]
-    # One radius for neighbouring rows, or the noise would shear where the body widens.
+    # One radius for all rows, or the noise would shear where the body widens; that of the neck, to suit the face.
     turn = np.linspace(-np.pi, np.pi, width, dtype=np.float32)
-    radius = np.full_like(radius, float(np.median(radius)))
+    radius = np.full_like(radius, min(float(np.median(radius)), 0.08))
     seam = np.linalg.norm(np.diff(middle[:, 0], axis=0), axis=1)
     along = np.concatenate([[0.0], np.cumsum(seam)]).astype(np.float32)
     return np.outer(radius, turn).astype(np.float32), np.repeat(along[:, None], width, axis=1)
@@ -68,8 +68,9 @@ def _zones(surface: Surface, x: F32, y: F32, z: F32) -> None:
     nose = bell(y, 0.013) * bell(z - NOSE_TIP_Z, 0.015)
     chin = bell(y, 0.016) * bell(z - 1.503, 0.011)
     ear = step(0.055, 0.066, side) * bell(z - EAR_Z, 0.026) * bell(x, 0.035)
+    _ear(surface, x, side, z)
     # Under the jaw, from ear to ear, it is always darker.
-    jaw = 1.4925 + 0.046 * np.square(np.clip(np.abs(np.arctan2(y, x)) / 1.5, 0, 1.2))
+    jaw = jaw_height(np.abs(np.arctan2(y, x)))
     under = step(0.001, -0.009, z - jaw) * step(1.435, 1.470, z) * step(-0.02, 0.02, x)
     surface.tint(0.55 * under, (0.70, 0.62, 0.60))
     surface.height[:] -= 0.0022 * step(0.004, -0.006, z - jaw) * step(1.44, 1.47, z) * step(-0.01, 0.02, x)
@@ -80,6 +81,20 @@ def _zones(surface: Surface, x: F32, y: F32, z: F32) -> None:
     oil = front * (bell(y, 0.022) * bell(z - 1.636, 0.018) + bell(y, 0.007) * bell(z - 1.570, 0.026))
     surface.gloss[:] += oil * 1.3 + 0.5 * front * bell(side - 0.040, 0.014) * bell(z - 1.580, 0.012)
     surface.gloss[:] += 0.4 * front * bell(z - 1.375, 0.02) + 0.3 * step(0.10, 0.13, side) * bell(z - 1.37, 0.03)
+
+
+def _ear(surface: Surface, x: F32, side: F32, z: F32) -> None:
+    """Rim, hollow and shade behind of both ears; hair that lies over them is painted later."""
+    fore, up = (x + np.float32(0.010)) / np.float32(0.0165), (z - np.float32(EAR_Z)) / np.float32(0.029)
+    here = step(0.050, 0.060, side)
+    radius = np.hypot(fore + 0.18 * up, up)
+    rim = bell(radius - 0.86, 0.20) * step(0.75, 0.35, fore) * here
+    hollow = bell(np.hypot(fore - 0.12, 1.25 * (up + 0.05)), 0.42) * here
+    groove = bell(radius - 0.60, 0.13) * step(0.35, -0.1, fore) * step(-0.5, -0.1, up) * here
+    surface.height[:] += 0.0022 * rim - 0.0028 * hollow - 0.0010 * groove
+    surface.tint(0.65 * hollow + 0.45 * groove, (0.60, 0.46, 0.43))
+    behind = bell(radius - 1.18, 0.14) * step(0.1, -0.4, fore) * here
+    surface.tint(0.55 * behind, (0.60, 0.48, 0.46))
 
 
 def _freckles(surface: Surface, person: Person, seed: int, at: tuple[F32, F32], z: F32) -> None:
@@ -94,7 +109,7 @@ def _freckles(surface: Surface, person: Person, seed: int, at: tuple[F32, F32], 
         spots = noise(seed + 8 + k, across / np.float32(cell), along / np.float32(cell))
         limit = np.float32(3.0) - np.float32(1.5 * person.freckles) * here.astype(np.float32)
         total += np.float32(weight) * np.clip((spots - limit) * np.float32(1.1), 0, 1)
-    surface.tint(np.clip(total, 0, 1), (0.86, 0.78, 0.70))
+    surface.tint(np.clip(total, 0, 1), (0.90, 0.83, 0.77))
 
 
 def _veins(surface: Surface, person: Person, tube: Tube, points: F32) -> None:
