@@ -71,7 +71,7 @@ def _dress(surface: Surface, person: Person, tube: Tube, points: F32, outfit_nam
     if tube.name == "torso":
         face(surface, person, reference)
     if tube.name.startswith("finger"):
-        _nail(surface, person)
+        _nail(surface, person, tube.name)
     paint_marks(surface, person, tube, points)
     if tube.name == "torso":
         # Rows run from the crown down: hair above the collar bones, cloth below the chin.
@@ -83,13 +83,13 @@ def _dress(surface: Surface, person: Person, tube: Tube, points: F32, outfit_nam
         clothes(surface, tube.name, outfit_name, reference)
 
 
-def _nail(surface: Surface, person: Person) -> None:
+def _nail(surface: Surface, person: Person, name: str) -> None:
     """A nail on the back of a finger, near its tip."""
     height, width = surface.height.shape
     row, col = np.mgrid[0:height, 0:width].astype(np.float32)
-    # The back of the hand looks away from the palm: the column opposite the curl.
-    outer = 0.0 if "left" else 0.5
-    turn = np.abs((col / (width - 1) - 0.25 - outer + 0.5) % 1 - 0.5)
+    # The back of a hand that hangs looks away from the body: columns run from her back over her right.
+    outer = 0.75 if "left" in name else 0.25
+    turn = np.abs((col / (width - 1) - outer + 0.5) % 1 - 0.5)
     alpha = step(0.16, 0.11, turn) * step(0.68, 0.74, row / height) * step(0.97, 0.93, row / height)
     red, green, blue = person.skin
     surface.lay(alpha, (0.6 * red + 0.28, 0.6 * green + 0.19, 0.6 * blue + 0.17), gloss=3.0)

@@ -37,7 +37,7 @@ from capture.video import write_video
 _DAY = dt.date(2026, 11, 2)
 _BALL_EVERY = 4  # one camera in four sees the ball: one picture gives the light's direction
 _FACINGS = (0.0, 17.0, -23.0, 34.0, -40.0, 52.0)
-_OUTFITS = ("black", "white", "red", "blue", "green", "striped")
+_OUTFITS = ("black", "white", "red", "blue", "green", "striped", "plum", "camel")
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,7 @@ class ShootPlan:
     ball: bool = True
     supersample: int = 2
     backdrop: str = "grey"
+    backdrops: tuple[str, ...] = ()  # of the takes in turn, where they differ; the plates show `backdrop` only
     sensor: Sensor | None = Sensor()
     board: StageBoard = field(default_factory=StageBoard)
 
@@ -109,8 +110,9 @@ class ShootTruth:
         return walk_stance(self.person, start + frame / self.plan.clip_fps, facing_deg=0.0)
 
 
-def plan_takes(count: int, *, backdrop: str = "grey") -> tuple[StageTake, ...]:
-    """Takes take1.. before a backdrop, that differ in facing, arms, head and outfit."""
+def plan_takes(count: int, *, backdrop: str = "grey", backdrops: tuple[str, ...] = ()) -> tuple[StageTake, ...]:
+    """Takes take1.. before a backdrop, or several in turn, that differ in facing, arms, head and outfit."""
+    hung = backdrops or (backdrop,)
     takes = []
     for k in range(count):
         lift = (0.0, 12.0, -4.0)[k % 3]
@@ -120,7 +122,7 @@ def plan_takes(count: int, *, backdrop: str = "grey") -> tuple[StageTake, ...]:
             arm_right=Limb(swing=(0.0, -4.0, 10.0)[k % 3], raise_=(0.0, 4.0, 10.0)[k % 3], bend=8.0),
             head_turn_deg=(0.0, 7.0, -6.0)[k % 3],
         )
-        takes.append(StageTake(f"take{k + 1}", _OUTFITS[k % len(_OUTFITS)], backdrop, stance))
+        takes.append(StageTake(f"take{k + 1}", _OUTFITS[k % len(_OUTFITS)], hung[k % len(hung)], stance))
     return tuple(takes)
 
 
@@ -136,7 +138,7 @@ def write_shoot(folder: Path, plan: ShootPlan, *, fault: str | None = None) -> S
         make_rig(plan.cameras, seed=plan.seed, image_size=plan.image_size, arc_deg=plan.arc_deg),
         make_lights(plan.lights),
     )
-    takes = plan_takes(plan.takes, backdrop=plan.backdrop)
+    takes = plan_takes(plan.takes, backdrop=plan.backdrop, backdrops=plan.backdrops)
     grid = faults.Grid(
         tuple(c.id for c in cameras),
         tuple(light.id for light in lights),

@@ -90,12 +90,16 @@ def noise(seed: int, across: Plane, along: Plane) -> F32:
 
 def _cell(at: Plane, start: float) -> F32:
     """Place on a tile, eased inside each cell: straight interpolation would show its facets in relief."""
-    at = at + np.float32(start)
+    at = np.add(at, np.float32(start), dtype=np.float32)
     whole = np.floor(at)
     at -= whole
-    at *= at * (3 - 2 * at)
+    ease = at * np.float32(-2)
+    ease += np.float32(3)
+    ease *= at
+    at *= ease
     whole -= np.float32(_TILE) * np.floor(whole * np.float32(1 / _TILE))
-    return np.asarray(whole + at, dtype=np.float32)
+    whole += at
+    return np.asarray(whole, dtype=np.float32)
 
 
 def spread_to_patch(grid: NDArray[np.floating], tube: Tube, step: int = 1) -> F32:
