@@ -50,7 +50,8 @@ def test_a_stand_knows_its_best_and_when_nothing_gets_better() -> None:
 def test_views_are_spread_and_show_marks(tmp_path: Path) -> None:
     dataset = load_dataset(write_session(tmp_path).derived("dataset"))
     frames = [
-        make_frame(k, Split.TEST).model_copy(update={"camera": f"c{k % 3}", "light": f"l{k % 2}"}) for k in range(12)
+        make_frame(k, Split.VALIDATION).model_copy(update={"camera": f"c{k % 3}", "light": f"l{k % 2}"})
+        for k in range(12)
     ]
     bare = frames[0].model_copy(update={"camera": "c9", "marks": (), "file_name": "bare.png"})
     chosen = choose_frames(replace(dataset, frames=(bare, *frames)), count=6, pixels=80)

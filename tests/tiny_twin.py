@@ -41,7 +41,7 @@ def write_base(folder: Path) -> Path:
 
 
 def write_session(root: Path, *, private: str = "", wide: int = 0) -> SessionFolder:
-    """A session whose data set has eight crops with one mark, two of them held out; the last `wide` to learn from
+    """A session whose data set has nine crops with one mark, two held out and one for validation; the last `wide` to learn from
     are of another aspect. `private` is appended to her consent."""
     vault = Vault(root / "vault")
     folder = vault.session("p001", "s001")
@@ -49,8 +49,8 @@ def write_session(root: Path, *, private: str = "", wide: int = 0) -> SessionFol
     store.write_atomic(vault.consent_file("p001", "c001"), CONSENT + private)
     target = folder.derived("dataset")
     rng, frames = np.random.default_rng(0), []
-    for k in range(8):
-        split = Split.TEST if k >= 6 else Split.TRAIN
+    for k in range(9):
+        split = Split.TRAIN if k < 6 else Split.TEST if k < 8 else Split.VALIDATION
         height, width = (64, 96) if 6 - wide <= k < 6 else (80, 80)
         frame = make_frame(k, split)
         (target / split.value / MASKS).mkdir(parents=True, exist_ok=True)
@@ -62,7 +62,7 @@ def write_session(root: Path, *, private: str = "", wide: int = 0) -> SessionFol
     write_metadata(target, frames)
     field_file(target, "take1").parent.mkdir(parents=True, exist_ok=True)
     ball().save(field_file(target, "take1"))
-    finish(folder, {"train": 6, "test": 2})
+    finish(folder, {"train": 6, "test": 2, "validation": 1})
     return folder
 
 

@@ -1,7 +1,7 @@
 """Validation inside the loop: held-out views rendered with fixed seeds and judged by the comparison's own measures.
 
 The loss cannot see a lost birthmark, so the checkpoint that is kept is chosen by marks first and colour second. The
-views it is chosen by are named in the report: a comparison that judges them too is that much too kind.
+views it is chosen by are a split of their own, which the comparison does not judge.
 """
 
 from __future__ import annotations
@@ -94,8 +94,8 @@ def parse_history(values: Sequence[JsonObject]) -> Stand:
 
 
 def choose_frames(dataset: TwinDataset, *, count: int, pixels: int, private: Sequence[str] = ()) -> tuple[Frame, ...]:
-    """Held-out frames of the base's size, spread over cameras and lights; those that show most marks come first."""
-    fit = [f for f in dataset.of(Split.TEST) if (f.crop_camera.width, f.crop_camera.height) == (pixels, pixels)]
+    """Frames for validation, of the base's size, spread over cameras and lights; those that show most marks come first."""
+    fit = [f for f in dataset.of(Split.VALIDATION) if (f.crop_camera.width, f.crop_camera.height) == (pixels, pixels)]
     groups: dict[tuple[str, str], list[Frame]] = {}
     for frame in sorted(fit, key=lambda f: (-_marks(f, private), f.key)):
         groups.setdefault((frame.camera, frame.light), []).append(frame)

@@ -47,6 +47,7 @@ class DatasetRecipe(Record):
 
     pixels: int = 128
     trigger: str = "sks"
+    validation_cameras: tuple[str, ...] = ()  # by whose views the best checkpoint is chosen
     holdout_cameras: tuple[str, ...] = ()
     holdout_lights: tuple[str, ...] = ()
     holdout_takes: tuple[str, ...] = ()  # takes or clips; with them an outfit or a backdrop
@@ -106,8 +107,10 @@ def _colours(validated: ValidatedSession) -> Colours | None:
 
 
 def _check_holdouts(recipe: DatasetRecipe, session: Session) -> None:
+    if both := sorted(set(recipe.holdout_cameras) & set(recipe.validation_cameras)):
+        raise ValueError(f"camera {both[0]!r} is both held out and for validation; what chooses must not judge")
     for what, named, known in (
-        ("camera", recipe.holdout_cameras, [c.id for c in session.camera]),
+        ("camera", recipe.holdout_cameras + recipe.validation_cameras, [c.id for c in session.camera]),
         ("light", recipe.holdout_lights, [x.id for x in session.light]),
         ("take", recipe.holdout_takes, [x.id for x in (*session.take, *session.clip)]),
     ):
@@ -169,7 +172,9 @@ class _Builder:
             or source.light in recipe.holdout_lights
             or source.instant.group.id in recipe.holdout_takes
         )
-        return Split.TEST if held else Split.TRAIN
+        if held:
+            return Split.TEST
+        return Split.VALIDATION if source.camera.id in recipe.validation_cameras else Split.TRAIN
 
     def _add(self, source: _Source) -> str:
         """Cut the crops of one photograph; why there is none, '' when there is."""

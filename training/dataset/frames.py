@@ -28,7 +28,8 @@ class Split(StrEnum):
     """What a picture is for."""
 
     TRAIN = "train"
-    TEST = "test"  # a held-out camera or light: never trained on, the judge's reference
+    VALIDATION = "validation"  # chooses the checkpoint that is kept, and is not judged
+    TEST = "test"  # a held-out camera, light or take: never trained on or chosen by, the judge's reference
 
 
 class MarkSeen(Record):
