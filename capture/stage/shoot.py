@@ -70,7 +70,7 @@ class ShootPlan:
     supersample: int = 2
     backdrop: str = "grey"
     backdrops: tuple[str, ...] = ()  # of the takes in turn, where they differ; the plates show `backdrop` only
-    sensor: Sensor | None = Sensor()
+    sensor: Sensor | None = None  # of every still and calibration picture; without one the light is exact
     board: StageBoard = field(default_factory=StageBoard)
 
 
