@@ -41,8 +41,10 @@ def write_base(folder: Path) -> Path:
 
 
 def write_session(root: Path, *, private: str = "", wide: int = 0) -> SessionFolder:
-    """A session whose data set has nine crops with one mark, two held out and one for validation; the last `wide` to learn from
-    are of another aspect. `private` is appended to her consent."""
+    """A session whose data set has nine crops with one mark, two held out and one for validation.
+
+    The last `wide` to learn from are of another aspect. `private` is appended to her consent.
+    """
     vault = Vault(root / "vault")
     folder = vault.session("p001", "s001")
     store.write_atomic(folder.toml, session_toml())

@@ -94,7 +94,7 @@ def parse_history(values: Sequence[JsonObject]) -> Stand:
 
 
 def choose_frames(dataset: TwinDataset, *, count: int, pixels: int, private: Sequence[str] = ()) -> tuple[Frame, ...]:
-    """Frames for validation, of the base's size, spread over cameras and lights; those that show most marks come first."""
+    """Frames for validation of the base's size, spread over cameras and lights; those with most marks come first."""
     fit = [f for f in dataset.of(Split.VALIDATION) if (f.crop_camera.width, f.crop_camera.height) == (pixels, pixels)]
     groups: dict[tuple[str, str], list[Frame]] = {}
     for frame in sorted(fit, key=lambda f: (-_marks(f, private), f.key)):
