@@ -1,4 +1,4 @@
-"""Every kind of adapter: saved, loaded into a fresh base, and there it does exactly what it did; and it does something."""
+"""Every kind of adapter: saved, loaded into a fresh base, and there it does exactly what it did."""
 
 from __future__ import annotations
 
