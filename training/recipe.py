@@ -59,6 +59,9 @@ class TrainRecipe(Record):
     rank: int = Field(default=32, ge=1, description="of LoRA, DoRA and LoKr; block size of OFT")
     alpha: int = Field(default=32, ge=1, description="of LoRA, DoRA and LoKr")
     mark_weight: float = Field(default=10.0, ge=1, description="1 is the usual loss; 10 was measured to keep marks")
+    # A mark of the simulated shoot has a signal of 6.4 (median of 100 sightings, against the same crop painted over).
+    # With it 28 of 64 sightings were kept and without fading 36 (480 steps, one seed): where one person is learned, the
+    # view alone tells where her marks are, also in pure noise. So none by default.
     mark_signal: float = Field(
         default=0.0, ge=0, description="strength of a mark in latents, which fades its weight in noise; 0: no fading"
     )
