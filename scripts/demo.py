@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 PERSON_SEED = 6  # below scripts.pretrain_appearance.FIRST_SEED: the embedded base has never seen her
 ARC_DEG = 100.0
 HELD_OUT_CAMERAS = ("cam04", "cam07")
+VALIDATION_CAMERAS = ("cam09",)
 HELD_OUT_LIGHT = "key-right"
+HELD_OUT_TAKE = "take3"  # and with it an outfit
 _SAME_MARK_PX = 6.0
 UNWEIGHTED = "unweighted"
 
@@ -37,10 +39,10 @@ class Size:
 
     cameras: int = 12
     lights: int = 4
-    takes: int = 2
+    takes: int = 3
     pixels: int = 768
     board_shots: int = 40
-    steps: int = 960
+    steps: int = 400
 
 
 def demo(
@@ -63,17 +65,24 @@ def run_demo(
     folder: Path, *, size: Size, ablate: bool, say: Callable[[str], None], base: Path | None = None
 ) -> tuple[Path, QAReport, Report]:
     """The whole path; returns the page of the comparison, its verdict and its report."""
+    from training.bases import EMBEDDED
+
+    step = _Steps(say)
+    session = prepare(folder, size=size, person_seed=PERSON_SEED, step=step)
+    return _learn_and_judge(session, folder / "report", base or EMBEDDED, size.steps, ablate, step)
+
+
+def prepare(folder: Path, *, size: Size, person_seed: int, step: Callable[..., None]) -> SessionFolder:
+    """From a simulated shoot of a person to her data set; `step` is told of every step and where its result lies."""
     from calibration.landmarks import find_marks
     from calibration.rig import calibrate
     from capture.ingest import ingest
     from capture.stage.shoot import ShootPlan, write_shoot
     from capture.vault import Vault
-    from training.bases import EMBEDDED
     from training.dataset.build import DatasetRecipe, build_dataset
 
-    step = _Steps(say)
     plan = ShootPlan(
-        person_seed=PERSON_SEED, cameras=size.cameras, arc_deg=ARC_DEG, lights=size.lights, takes=size.takes,
+        person_seed=person_seed, cameras=size.cameras, arc_deg=ARC_DEG, lights=size.lights, takes=size.takes,
         image_size=size.pixels, board_shots=size.board_shots, chart=False, ball=False,
     )  # fmt: skip
     card = folder / "card"
@@ -91,10 +100,13 @@ def run_demo(
     count = _confirm(validated, truth, confirmed)
     birthmarks, report = find_marks(validated, rig, confirmed=confirmed)
     step(f"marks: {count} confirmed by the simulated technician, {_trouble(report)}", validated.folder.derived("marks"))
-    recipe = DatasetRecipe(holdout_cameras=HELD_OUT_CAMERAS, holdout_lights=(HELD_OUT_LIGHT,))
+    recipe = DatasetRecipe(
+        holdout_cameras=HELD_OUT_CAMERAS, holdout_lights=(HELD_OUT_LIGHT,), holdout_takes=(HELD_OUT_TAKE,),
+        validation_cameras=VALIDATION_CAMERAS,
+    )  # fmt: skip
     dataset, report = build_dataset(validated, rig, birthmarks, recipe=recipe)
-    step(f"dataset: {report.facts.get('used', 'as before')}, {_trouble(report)}", dataset.folder)
-    return _learn_and_judge(validated.folder, folder / "report", base or EMBEDDED, size.steps, ablate, step)
+    step(f"dataset: {report.facts.get('crops', 'as before')}, {_trouble(report)}", dataset.folder)
+    return validated.folder
 
 
 def _learn_and_judge(

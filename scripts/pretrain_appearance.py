@@ -13,6 +13,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import multiprocessing
+import string
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -227,6 +228,21 @@ def _draw_shard(job: tuple[Path, int, int]) -> None:
     part.replace(work / f"shards/{first - FIRST_SEED:05d}.npz")
 
 
+def _named(captions: list[str], seed: int) -> list[str]:
+    """The captions, half of them with a name of the person in front of the class word, as a twin's trigger stands.
+
+    A base that never met a name takes "sks person" for "person", and then nothing can be learned of one alone.
+    """
+    rng = np.random.default_rng(seed)
+    people = len(captions) // VIEWS_PER_PERSON
+    names = ["".join(rng.choice(list(string.ascii_lowercase), 3)) for _ in range(people)]
+    told = rng.random(len(captions)) < 0.5
+    return [
+        text.replace("photo of person", f"photo of {names[k // VIEWS_PER_PERSON]} person") if named else text
+        for k, (text, named) in enumerate(zip(captions, told, strict=True))
+    ]
+
+
 def _batches(count: int, size: int, seed: int) -> Iterator[NDArray[np.int64]]:
     rng = np.random.default_rng(seed)
     while True:
@@ -299,8 +315,8 @@ def base(work: Path, minutes: float = 50, batch: int = 16, rate: float = 8e-4, s
     latents, control = (
         torch.from_numpy(np.load(work / f"{name}.npy", mmap_mode="c")) for name in ("latents", "control")
     )
-    captions = [str(text) for text in _all_of(work, "captions")]
-    words = sorted({*captions, "photo of sks person"})
+    captions = _named([str(text) for text in _all_of(work, "captions")], seed)
+    words = sorted({text.replace(text.split(" person")[0], "photo of") for text in captions})
     done = 0
     if (work / "base" / "training.json").is_file():
         done = int(json.loads((work / "base" / "training.json").read_text())["steps"])

@@ -1,4 +1,4 @@
-"""Every kind of adapter: saved and loaded into a fresh base it does exactly what it did, and it does something."""
+"""Every kind of adapter: saved, loaded into a fresh base, and there it does exactly what it did."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from training.bases.flux import ADAPTER_FILE, FluxBase
 from training.dataset.conditions import View
 from training.loop import prove_effect, train
 from training.prior import measure_bleed, prior_errors, without_trigger
-from training.recipe import AdapterKind
+from training.recipe import AdapterKind, RenderRecipe
+from training.render import held_out, render
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
 
@@ -109,6 +110,9 @@ def test_a_run_with_each_kind_ends_in_a_proved_twin(tmp_path: Path, base_folder:
     fresh = FluxBase(base_folder)
     load_adapter(fresh, twin.folder)
     assert not torch.equal(answer(fresh), answer(FluxBase(base_folder)))
+    made, _ = render(session, held_out(session), name="r", base=base_folder, twin="twin", recipe=RenderRecipe(steps=2))
+    plain, _ = render(session, held_out(session), name="p", base=base_folder, twin=None, recipe=RenderRecipe(steps=2))
+    assert made.files[0].read_bytes() != plain.files[0].read_bytes()
 
 
 def test_the_trigger_is_taken_out_as_a_word() -> None:

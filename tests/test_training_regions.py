@@ -13,6 +13,7 @@ from torch import Tensor
 
 from capture import consent
 from capture.vault import SessionFolder
+from training.auxiliary import terms_of
 from training.bases.flux import FluxBase
 from training.cached import ROOM, Wanted, prepare
 from training.dataset.frames import Split, load_dataset
@@ -40,7 +41,7 @@ def trainer_of(session: SessionFolder, base_folder: Path, private: tuple[str, ..
     accelerator = accelerator_for("cpu", "none", session.root)
     tracker = Tracker(accelerator, "none", {})
     desk = Desk(session.root / "c", "k", World(accelerator), tracker, EnergyMeter([]), None, lambda folder: 0.0)
-    return Trainer(base, cached, recipe, desk)
+    return Trainer(base, cached, recipe, desk, terms_of(recipe.auxiliary))
 
 
 def gradients(session: SessionFolder, base_folder: Path, private: tuple[str, ...]) -> list[Tensor]:

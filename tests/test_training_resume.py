@@ -64,8 +64,6 @@ def test_killed_at_any_step_and_while_it_writes(tmp_path: Path, base_folder: Pat
         assert mine == pytest.approx(theirs, abs=1e-3)
     facts = json.loads((broken.folder / "report.json").read_text())["facts"]
     assert facts["best_step"] == report.facts["best_step"]
-    different, _ = train(session, "control", base=base_folder, recipe=RECIPE.model_copy(update={"seed": 1}))
-    assert any(not torch.equal(adapter_of(different.adapter)[k], one[k]) for k in one)
 
 
 def test_two_processes_give_what_one_gives(tmp_path: Path, base_folder: Path) -> None:

@@ -59,13 +59,18 @@ class TrainRecipe(Record):
     rank: int = Field(default=32, ge=1, description="of LoRA, DoRA and LoKr; block size of OFT")
     alpha: int = Field(default=32, ge=1, description="of LoRA, DoRA and LoKr")
     mark_weight: float = Field(default=10.0, ge=1, description="1 is the usual loss; 10 was measured to keep marks")
+    # A mark of the simulated shoot has a signal of 6.4 (median of 100 sightings, against the same crop painted over).
+    # With it 28 of 64 sightings were kept and without fading 36 (480 steps, one seed): where one person is learned, the
+    # view alone tells where her marks are, also in pure noise. So none by default.
     mark_signal: float = Field(
         default=0.0, ge=0, description="strength of a mark in latents, which fades its weight in noise; 0: no fading"
     )
     body_weight: float = Field(default=1.0, gt=0)
     clothes_weight: float = Field(default=1.0, ge=0, description="where the data set brings a mask of the clothes")
     backdrop_weight: float = Field(default=1.0, ge=0)
-    prior_weight: float = Field(default=0.0, ge=0, description="of keeping prompts without the trigger as they were")
+    # Measured on the embedded base, 480 steps: a weight of 1 brings bleed from 0.99 to 0.79 and kept marks from 36 to
+    # 17 of 64. It has hardly learned to tell one word more or less; a base that reads text is to be tried with 1.
+    prior_weight: float = Field(default=0.0, ge=0, description="of leaving prompts without the trigger as they were")
     prior_pictures: int = Field(default=2, ge=1, description="pictures of a step that the prior is asked about")
     auxiliary: dict[str, float] = Field(default={}, description="further terms of the loss, name = weight")
     ema: float = Field(default=0.99, ge=0, lt=1, description="decay of the mean of the adapter that is kept; 0: none")

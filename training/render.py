@@ -16,6 +16,7 @@ from capture.images import read_image
 from capture.issues import JsonObject, Report
 from capture.session import read_session
 from capture.vault import SessionFolder
+from training.adapter import load_adapter
 from training.bases.flux import FluxBase
 from training.cached import as_tensor
 from training.dataset.body_map import BodyField
@@ -138,7 +139,7 @@ def _attach(model: FluxBase, session: SessionFolder, twin: str | None) -> Twin |
         raise IncompleteInput(f"twin {twin!r} was trained for another base; render with that one or train it again")
     if trained.person != read_session(session.root).session.person:
         raise ConsentRefused(f"twin {twin!r} is of another person")
-    model.load_adapter(trained.folder)
+    load_adapter(model, trained.folder)
     return trained
 
 
