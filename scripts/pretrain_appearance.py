@@ -315,8 +315,8 @@ def base(work: Path, minutes: float = 50, batch: int = 16, rate: float = 8e-4, s
     latents, control = (
         torch.from_numpy(np.load(work / f"{name}.npy", mmap_mode="c")) for name in ("latents", "control")
     )
-    captions = _named([str(text) for text in _all_of(work, "captions")], seed)
-    words = sorted({text.replace(text.split(" person")[0], "photo of") for text in captions})
+    drawn = [str(text) for text in _all_of(work, "captions")]
+    words, captions = sorted(set(drawn)), _named(drawn, seed)
     done = 0
     if (work / "base" / "training.json").is_file():
         done = int(json.loads((work / "base" / "training.json").read_text())["steps"])
