@@ -18,7 +18,7 @@ from training.bases.patch_vae import LATENT_CHANNELS
 
 WIDTH, HEADS = 160, 5
 TEXT_WIDTH, POOLED = 96, 64
-TEXT_TOKENS = 32
+TEXT_TOKENS = 28
 
 
 def build_pipeline(vae: AutoencoderDC, captions: list[str], seed: int) -> FluxControlPipeline:
