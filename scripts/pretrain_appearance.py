@@ -310,6 +310,8 @@ def base(work: Path, minutes: float = 50, batch: int = 16, rate: float = 8e-4, s
     from training.bases.embedded import POOLED, TEXT_WIDTH, build_pipeline
     from training.bases.trainable import TrainableBase
     from training.bases.view_light import ViewLightEncoder
+    from training.energy import meter_for
+    from training.recipe import EnergyRecipe
 
     # In half precision and read from the disk as they are needed: thousands of people do not fit beside a training.
     latents, control = (
@@ -317,9 +319,11 @@ def base(work: Path, minutes: float = 50, batch: int = 16, rate: float = 8e-4, s
     )
     drawn = [str(text) for text in _all_of(work, "captions")]
     words, captions = sorted(set(drawn)), _named(drawn, seed)
-    done = 0
+    done, meter = 0, meter_for(EnergyRecipe())
     if (work / "base" / "training.json").is_file():
-        done = int(json.loads((work / "base" / "training.json").read_text())["steps"])
+        before = json.loads((work / "base" / "training.json").read_text())
+        done = int(before["steps"])
+        meter.joules_before, meter.seconds_before = 3.6e6 * before["energy"]["kwh"], before["energy"]["seconds"]
         pipe = FluxControlPipeline.from_pretrained(str(work / "base"), local_files_only=True)
         encoder = ViewLightEncoder.load(work / "base" / "view_light").train().requires_grad_(True)
     else:
@@ -355,10 +359,11 @@ def base(work: Path, minutes: float = 50, batch: int = 16, rate: float = 8e-4, s
         mean += max(0.02, 1 / (step + 1)) * (loss.item() - mean)
         if step % 100 == 0:
             typer.echo(f"base step {step} {clock.seconds:.0f} s loss {mean:.4f}")
+        used = meter.read().to_json(EnergyRecipe())
         if clock.seconds - saved > 300:
             saved = clock.seconds
-            smooth.save(work / "base", {"steps": done + step, **facts, "loss": mean})
-    smooth.save(work / "base", {"steps": done + step, **facts, "loss": mean})
+            smooth.save(work / "base", {"steps": done + step, **facts, "loss": mean, "energy": used})
+    smooth.save(work / "base", {"steps": done + step, **facts, "loss": mean, "energy": used})
     typer.echo(f"base done: {step} steps, loss {mean:.4f}")
 
 
