@@ -75,9 +75,9 @@ def test_edges_are_sharp_where_they_count_and_ignore_what_is_private() -> None:
 def test_the_census_names_every_frame(tmp_path: Path) -> None:
     session = write_session(tmp_path)
     census = take_census(load_dataset(session.derived("dataset")))
-    assert census.line() == "9 frames came in: 6 to learn from, 2 held out, 1 left out by name"
-    assert census.cells == {("cam1", "light1", "take1"): (6, 2)}
-    assert census.table() == ["cam1 take1: light1 6 + 2 held out"]
+    assert census.line() == ("10 frames came in, 9 used and 1 left out by name: 6 pictures to learn from, 3 held out")
+    assert census.cells == {("cam1", "light1", "take1"): (6, 3)}
+    assert census.table() == ["cam1 take1: light1 6 + 3 held out"]
     assert census.to_json()["left_out"] == [{"frame": "x", "reason": "too steep"}]
     check_cached(census, 6)
     with pytest.raises(IncompleteInput, match="5 pictures were prepared and the census counts 6"):
@@ -87,12 +87,13 @@ def test_the_census_names_every_frame(tmp_path: Path) -> None:
 def test_a_census_that_does_not_balance_is_refused(tmp_path: Path) -> None:
     session = write_session(tmp_path)
     folder = session.derived("dataset")
-    finish(session, {"train": 7, "test": 2})
-    with pytest.raises(IncompleteInput, match="census says 7 frames of split 'train', the data set has 6"):
+    finish(session, {"train": 7, "test": 2, "validation": 1})
+    with pytest.raises(IncompleteInput, match="census says 7 pictures of split 'train', the data set has 6"):
         take_census(load_dataset(folder))
-    result = {"offered": 12, "used": {"train": 6, "test": 2}, "left_out": []}
+    counts = {"train": 6, "test": 2, "validation": 1}
+    result = {"offered": 12, "used": counts, "crops": counts, "left_out": []}
     store.finish(folder, "dataset", consent="c001", inputs={}, settings={}, result=result)  # type: ignore[arg-type]
-    with pytest.raises(IncompleteInput, match="does not balance: 12 frames came in, 8 are used or named"):
+    with pytest.raises(IncompleteInput, match="does not balance: 12 frames came in, 9 are used or named"):
         take_census(load_dataset(folder))
     store.finish(folder, "dataset", consent="c001", inputs={}, settings={}, result={})
     with pytest.raises(IncompleteInput, match="brings no census"):

@@ -18,7 +18,7 @@ class TrainingCensus:
     offered: int  # frames
     used: int  # frames
     train: int  # pictures to learn from
-    held_out: int  # pictures
+    held_out: int  # pictures, for validation or for the judge
     left_out: tuple[tuple[str, str], ...]  # frame, reason
     cells: dict[tuple[str, str, str], tuple[int, int]]  # camera, light, take -> to learn from, held out
 
@@ -72,7 +72,7 @@ def take_census(dataset: TwinDataset) -> TrainingCensus:
             f"census does not balance: {offered} frames came in, {used + len(left)} are used or named; "
             "run `twin dataset --force`"
         )
-    train, held = counted[Split.TRAIN], counted[Split.TEST]
+    train, held = counted[Split.TRAIN], counted[Split.VALIDATION] + counted[Split.TEST]
     cells = {cell: (train[cell], held[cell]) for cell in {*train, *held}}
     return TrainingCensus(offered, used, train.total(), held.total(), left, cells)
 
