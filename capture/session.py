@@ -188,7 +188,7 @@ class Calibration(Record):
     """`[calibration]`: which calibration objects were shot. Plates are expected unless `plates = false`."""
 
     board: Board | None = None
-    extra_boards: tuple[Board, ...] = Field(default=(), description="further boards in the same pictures, moved freely")
+    extra_boards: tuple[Board, ...] = Field(default=(), description="further boards in the same pictures")
     chart: Chart | None = None
     ball: Ball | None = None
     plates: bool = True
