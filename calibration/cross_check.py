@@ -8,19 +8,141 @@ which does not converge on such a rig. COLMAP counts pixels from the corner of t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from calibration.bundle import Problem, State
-from calibration.pose import Floats
+from calibration.bundle import CAMERA, LENS, Problem, State, adjust, residuals
+from calibration.fitting import Fitted
+from calibration.pose import Floats, Pose, mean_rotation
+from capture.issues import Issue, JsonObject, issue
 
 if TYPE_CHECKING:
     import pycolmap
 
 _HALF_PIXEL = 0.5
 _COEFFICIENTS = 4  # k1 k2 p1 p2 of OPENCV, and k1 k2 k3 k4 of OPENCV_FISHEYE
+# Two solvers of one problem differ by where they stop, which is a hundredth of this; above it one of them is wrong.
+AGREE_MM, AGREE_DEG, AGREE_FOCAL = 0.5, 0.02, 0.05
+_ASIDE = 0.01  # of the focal length, by which COLMAP starts elsewhere
+
+
+@dataclass(frozen=True)
+class CrossCheck:
+    """The largest differences between our rig and COLMAP's, both with COLMAP's lens, and of which camera."""
+
+    position_mm: float
+    rotation_deg: float
+    focal_percent: float
+    rms_px: tuple[float, float]  # ours, COLMAP's, of the corners that were kept
+    worst: str
+
+    @property
+    def agrees(self) -> bool:
+        """Whether both found the same rig."""
+        return self.position_mm <= AGREE_MM and self.rotation_deg <= AGREE_DEG and self.focal_percent <= AGREE_FOCAL
+
+    @property
+    def line(self) -> str:
+        """One sentence."""
+        found = (
+            f"{self.position_mm:.3f} mm, {self.rotation_deg:.4f} degrees and {self.focal_percent:.4f} % of focal "
+            f"length at most (most at {self.worst}); {self.rms_px[0]:.4f} px ours, {self.rms_px[1]:.4f} px COLMAP's"
+        )
+        return f"{'COLMAP finds the same rig' if self.agrees else 'COLMAP finds another rig'}: {found}"
+
+    def to_json(self) -> JsonObject:
+        """For a report."""
+        return {
+            "position_mm": self.position_mm,
+            "rotation_deg": self.rotation_deg,
+            "focal_percent": self.focal_percent,
+            "rms_px": list(self.rms_px),
+            "worst": self.worst,
+            "agrees": self.agrees,
+        }
+
+
+def require_colmap() -> None:
+    """Raises ValueError where pycolmap is not installed."""
+    if find_spec("pycolmap") is None:
+        raise ValueError(
+            "cross-check needs pycolmap, which is not installed; install likeness[colmap], or leave out --cross-check"
+        )
+
+
+def cross_check(fitted: Fitted) -> CrossCheck | str:
+    """Solve a rig again by COLMAP, on the corners that our solve kept, and by ours with the lens that COLMAP knows.
+
+    A text says why the two cannot be compared: time offsets and bent boards are unknown to COLMAP. Boards that are
+    fixed to each other stay as our solve found them. Raises ValueError where pycolmap is not installed.
+    """
+    require_colmap()
+    if fitted.lagging:
+        return f"cameras {', '.join(fitted.lagging)} have time offsets, which COLMAP does not know"
+    if fitted.state.warp.any():
+        return "the board is bent, which COLMAP does not know"
+    problem, start = _as_one_board(fitted.problem.only(fitted.fit.kept), fitted.state)
+    lens = start.lens.copy()
+    lens[~problem.fisheye, LENS - 1] = 0.0
+    start = replace(start, lens=lens)
+    free = fitted.free[: len(lens) * CAMERA].reshape(-1, CAMERA).copy()
+    free[:, LENS - 1] &= problem.fisheye
+    free = np.concatenate([free.ravel(), np.zeros(start.shared, dtype=bool)])
+    ours = adjust(problem, start, free=free).state
+    elsewhere = lens.copy()
+    elsewhere[:, :2] *= 1 + _ASIDE  # at our own minimum it would have nothing to find
+    theirs = adjust_with_colmap(
+        problem, replace(start, lens=elsewhere), [(c.width, c.height) for c in fitted.cameras]
+    )  # fmt: skip
+    gaps = [a.inverse() @ b for a, b in zip(_poses(ours), _poses(theirs), strict=True)]
+    off = [1000 * float(np.linalg.norm(gap.translation)) for gap in gaps]
+    squares = [float((residuals(problem, s) ** 2).sum() / problem.seen.sum()) for s in (ours, theirs)]
+    return CrossCheck(
+        max(off),
+        max(gap.angle_deg for gap in gaps),
+        float(100 * np.abs(theirs.lens[:, :2] / ours.lens[:, :2] - 1).max()),
+        (float(np.sqrt(squares[0])), float(np.sqrt(squares[1]))),
+        fitted.cameras[int(np.argmax(off))].id,
+    )
+
+
+def cross_issues(found: CrossCheck | str) -> tuple[Issue, ...]:
+    """A warning where the two solvers disagree, or could not be compared."""
+    if isinstance(found, str):
+        return (issue("CROSS_CHECK_DIFFERS", where="the whole rig", expected="one that COLMAP can solve", found=found),)
+    if found.agrees:
+        return ()
+    expected = f"within {AGREE_MM} mm, {AGREE_DEG} degrees and {AGREE_FOCAL} % of focal length"
+    return (issue("CROSS_CHECK_DIFFERS", where=f"camera {found.worst}", expected=expected, found=found.line),)
+
+
+def _as_one_board(problem: Problem, state: State) -> tuple[Problem, State]:
+    """Boards that are fixed to each other as one board, and what a camera saw of them in one shot as one view."""
+    middle = problem.points[0].copy()
+    for part in range(1, len(problem.points)):
+        own = problem.seen[problem.part == part].any(axis=0)
+        middle[own] = problem.points[part, own] @ state.part_rotation[part].T + state.part_translation[part]
+    index, row = np.unique(np.stack([problem.camera, problem.board], axis=1), axis=0, return_inverse=True)
+    uv, seen = np.zeros((len(index), *problem.uv.shape[1:])), np.zeros((len(index), problem.seen.shape[1]), dtype=bool)
+    np.add.at(uv, row.ravel(), np.where(problem.seen[..., None], problem.uv, 0.0))
+    np.logical_or.at(seen, row.ravel(), problem.seen)
+    held = seen.any(axis=1)
+    one = Problem(
+        middle[None], index[held, 0], index[held, 1], uv[held], seen[held], np.zeros(int(held.sum()), dtype=np.int64),
+        problem.fisheye, problem.time,
+    )  # fmt: skip
+    return one, replace(state, part_rotation=np.eye(3)[None], part_translation=np.zeros((1, 3)))
+
+
+def _poses(state: State) -> list[Pose]:
+    """world_from_camera of every camera."""
+    return [
+        Pose(mean_rotation([turn]), shift).inverse()
+        for turn, shift in zip(state.camera_rotation, state.camera_translation, strict=True)
+    ]
 
 
 def adjust_with_colmap(problem: Problem, state: State, sizes: Sequence[tuple[int, int]]) -> State:

@@ -82,8 +82,8 @@ def detect_session(
     """Corners of every board picture and board video of a session, by camera and shot, in the order of names.
 
     Cameras without a view have an empty entry. Of long videos every n-th frame is read, the same for every camera.
-    A further board of a still is a shot of its own, `000+2`, because it is moved by itself. `cache` names a JSON file
-    that spares the search for files that did not change.
+    A further board of a still is a shot of its own, `000+2`, because it may be moved by itself. `cache` names a JSON
+    file that spares the search for files that did not change.
     """
     originals = sorted(validated.of_kind(ShotKind.BOARD), key=lambda o: (o.shot.camera, _natural(o.shot.group)))
     every = -(-max((o.frames for o in originals), default=1) // MAX_FRAMES)
@@ -114,8 +114,7 @@ def detect_original(original: Original, target: Target, every: int) -> dict[str,
     for place, (first, part) in enumerate(target.parts, 1):
         corners = make_finder(part)(picture)
         if corners is not None:
-            shot = original.shot.group if place == 1 else f"{original.shot.group}{_BOARD}{place}"
-            found[shot] = Corners(corners.ids + first, corners.uv)
+            found[shot_of(original.shot.group, place - 1)] = Corners(corners.ids + first, corners.uv)
     return found
 
 
@@ -173,6 +172,11 @@ def _natural(name: str) -> tuple[int, str]:
     """Sorts 2 before 10, and a further board of a shot after the first."""
     number = file_shot(name)
     return (int(number) if number.isdigit() else -1, name)
+
+
+def shot_of(group: str, board: int) -> str:
+    """The name of the view of a board, counted from 0, in the file of a shot: `000`, `000+2`."""
+    return group if not board else f"{group}{_BOARD}{board + 1}"
 
 
 def file_shot(shot: str) -> str:

@@ -19,26 +19,11 @@ _ON_AXIS = 1e-9  # nearer than this the picture of a fisheye is that of a pinhol
 
 def distort_fisheye(xy: Floats, distortion: Floats) -> Floats:
     """Where lenses (..., 4) put normalised points (..., 2)."""
-    scale, _ = _scale(xy, distortion)
-    return xy * scale[..., None]
-
-
-def fisheye_jacobian(xy: Floats, distortion: Floats) -> Floats:
-    """Derivative (..., 2, 2) of `distort_fisheye` with respect to the point."""
-    scale, slope = _scale(xy, distortion)
-    jacobian = xy[..., :, None] * xy[..., None, :] * slope[..., None, None]
-    jacobian[..., 0, 0] += scale
-    jacobian[..., 1, 1] += scale
-    return jacobian
-
-
-def fisheye_by_distortion(xy: Floats) -> Floats:
-    """Derivative (..., 2, 4) of `distort_fisheye` with respect to k1 k2 k3 k4."""
     radius = np.linalg.norm(xy, axis=-1)
-    theta = np.arctan(radius)
-    unit = xy / np.maximum(radius, _ON_AXIS)[..., None]
-    powers = theta[..., None] ** np.array([3, 5, 7, 9])
-    return unit[..., :, None] * powers[..., None, :]
+    value, _ = _bend(np.arctan(radius), distortion)
+    near = radius < _ON_AXIS
+    scale = np.where(near, 1.0, value / np.where(near, 1.0, radius))
+    return xy * scale[..., None]
 
 
 def undistort_fisheye(xy: Floats, distortion: Floats) -> Floats:
@@ -77,15 +62,3 @@ def _bend(theta: Floats, distortion: Floats) -> tuple[Floats, Floats]:
     value = theta * (1 + t2 * (k1 + t2 * (k2 + t2 * (k3 + t2 * k4))))
     slope = 1 + t2 * (3 * k1 + t2 * (5 * k2 + t2 * (7 * k3 + t2 * 9 * k4)))
     return value, slope
-
-
-def _scale(xy: Floats, distortion: Floats) -> tuple[Floats, Floats]:
-    """How many times farther out a point lands (...), and d scale / d radius, divided by the radius (...)."""
-    r2 = (xy**2).sum(axis=-1)
-    radius = np.sqrt(r2)
-    value, slope = _bend(np.arctan(radius), distortion)
-    near = radius < _ON_AXIS
-    safe = np.where(near, 1.0, radius)
-    scale = np.where(near, 1.0, value / safe)
-    by_radius = (slope / (1 + r2) - scale) / safe**2
-    return scale, np.where(near, 0.0, by_radius)

@@ -11,7 +11,8 @@ from calibration.bundle import Bools, Problem, RobustFit, State, adjust_robustly
 from calibration.bundle.motion import stretches
 from calibration.camera import Camera, LensModel
 from calibration.detect import Detections
-from calibration.pose import Pose
+from calibration.link import JoinedTarget
+from calibration.pose import Pose, mean_rotation
 from calibration.start import Clock, Start, pack, unpack
 from calibration.target import Target
 
@@ -46,6 +47,7 @@ class Fitted:
     free: Bools  # (C * 16 + shared,)
     fit: RobustFit
     lagging: tuple[str, ...]  # cameras whose time offset was solved for
+    target: Target  # with boards that are fixed to each other where the solve found them
 
 
 def fit_rig(task: Task, start: Start, boards: Mapping[str, Pose], detections: Detections) -> Fitted:
@@ -65,7 +67,14 @@ def fit_rig(task: Task, start: Start, boards: Mapping[str, Pose], detections: De
     offsets = {c.id: float(s) for c, s in zip(cameras, fit.state.offset, strict=True)} if lagging else {}
     warp = (float(fit.state.warp[0]), float(fit.state.warp[1]), float(fit.state.warp[2]))
     known = Clock(clock.time_s if lagging else {}, offsets, warp)
-    return Fitted(cameras, solved, known, problem, fit.state, free, fit, lagging)
+    return Fitted(cameras, solved, known, problem, fit.state, free, fit, lagging, _found(task.target, fit.state))
+
+
+def _found(target: Target, state: State) -> Target:
+    if not isinstance(target, JoinedTarget):
+        return target
+    parts = zip(state.part_rotation[1:], state.part_translation[1:], strict=True)
+    return target.moved([Pose(mean_rotation([turn]), shift) for turn, shift in parts])
 
 
 def _lags(task: Task, problem: Problem, cameras: tuple[Camera, ...]) -> Bools:

@@ -11,6 +11,7 @@ import numpy as np
 
 from calibration.camera import Camera, LensModel
 from calibration.detect import Corners
+from calibration.link import apart
 from calibration.one_lens import refine_lens, start_fisheye
 from calibration.pose import Floats, Pose
 from calibration.target import Target
@@ -64,6 +65,7 @@ def calibrate_intrinsics(
     Raises ValueError for fewer than three views, and for a fisheye that fits at no focal length. A low RMS over few
     distinct poses proves nothing: read both.
     """
+    views, target = apart(views, target)
     if len(views) < MIN_VIEWS:
         raise ValueError(f"intrinsics need {MIN_VIEWS} views of the board, found {len(views)}; show it again")
     shots = list(views)

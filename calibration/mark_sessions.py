@@ -61,6 +61,12 @@ class MapComparison:
         """True when the constellations agree, mirrored or not."""
         return bool(self.changes) or self.mirrored
 
+    @property
+    def line(self) -> str:
+        """How many marks are the same, changed, new, gone and not seen, in one line."""
+        counts = {what: sum(c.what is what for c in self.changes) for what in Change}
+        return ", ".join(f"{count} {what.value}" for what, count in counts.items()) if self.changes else "no agreement"
+
     def issues(self) -> tuple[Issue, ...]:
         """What a person must look at."""
         where = "marks"

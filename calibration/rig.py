@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, cast
 
 from calibration.birthmarks import BirthmarkMap
 from calibration.camera import Camera
+from calibration.cross_check import cross_check, cross_issues, require_colmap
 from calibration.detect import Detections, detect_session, file_shot
 from calibration.diagnosis.before import picture_issues, sizes_of
 from calibration.diagnosis.exchange import exchanged_since, since_issues
+from calibration.fitting import Fitted
 from calibration.formats.caliscope import to_toml
 from calibration.formats.nerfstudio import to_transforms
 from calibration.page import Shown, first_cause, outline_of, render_page
@@ -102,17 +104,21 @@ class RigCalibration:
 
 
 def calibrate(
-    validated: ValidatedSession, *, force: bool = False, synchronous: Collection[str] = ()
+    validated: ValidatedSession, *, force: bool = False, synchronous: Collection[str] = (), cross: bool = False
 ) -> tuple[RigCalibration, Report]:
     """Calibrate the rig of a session from its board shots into derived/calibration.
 
     Where the board was filmed in motion every camera gets a time offset of its own, except those that session.toml or
-    `synchronous` names, which are known to be triggered together.
+    `synchronous` names, which are known to be triggered together. With `cross` the rig is solved by COLMAP as well, and
+    the report says by how much the two differ.
 
     Raises CalibrationTooPoor, with the report, which is on disk by then, when a camera cannot be placed or its RMS
     with nothing left out is above 2.5 px, and for every other error of the report. Raises ValueError where an imported
-    rig stands, unless `force`. Does nothing when the result is there already, unless `force`.
+    rig stands, unless `force`, and for `cross` without pycolmap. Does nothing when the result is there already, unless
+    `force`.
     """
+    if cross:
+        require_colmap()
     folder = validated.folder.derived(ARTEFACT)
     target = _target(validated)
     origin = validated.session.calibration.board.origin if validated.session.calibration.board else ""
@@ -127,7 +133,10 @@ def calibrate(
         "synchronous": [*sorted(together)],
         "verify": [*sorted(kept)],
     }
-    if not force and store.current(folder, ARTEFACT, inputs=inputs, settings=settings):
+    crossed: JsonObject = {**settings, "cross_check": True}
+    known = [crossed] if cross else [settings, crossed]
+    settings = crossed if cross else settings
+    if not force and any(store.current(folder, ARTEFACT, inputs=inputs, settings=s) for s in known):
         done = Report.from_json((folder / "report.json").read_text(encoding="utf-8"))
         return load_calibration(validated.folder), Report(done.step, done.issues, {**done.facts, "skipped": True})
     earlier = _earlier(validated, force=force)
@@ -150,6 +159,8 @@ def calibrate(
     report = _judged(validated, task, report, solution, earlier)
     transforms, notes = transforms_of(validated, solution)
     report = Report(report.step, report.issues, {**report.facts, "notes": notes})
+    if cross and solution is not None and solution.fitted is not None:
+        report = _crossed(validated, report, solution.fitted)
     _write_report(folder, validated, report, solution)
     if solution is None or not report.ok:
         _take_away(folder)
@@ -235,6 +246,16 @@ def _judged(
     solved = [i for i in report.issues if i.code != "BOARD_NOT_FOUND" or i.where not in mirrored]
     since = since_issues(exchanged_since(solution.cameras, earlier)) if solution else ()
     return Report(report.step, apply_rules(validated.session, (*before, *since, *solved)), report.facts)
+
+
+def _crossed(validated: ValidatedSession, report: Report, fitted: Fitted) -> Report:
+    """The report with what COLMAP makes of the same corners."""
+    found = cross_check(fitted)
+    facts: JsonObject = {"cross_check": found if isinstance(found, str) else found.to_json()}
+    said = f"COLMAP was not asked: {found}" if isinstance(found, str) else found.line
+    facts["notes"] = [*cast("list[JsonValue]", report.facts["notes"]), f"{said}."]
+    issues = apply_rules(validated.session, (*report.issues, *cross_issues(found)))
+    return Report(report.step, issues, {**report.facts, **facts})
 
 
 def transforms_of(validated: ValidatedSession, solution: Solution | None) -> tuple[JsonObject | None, list[JsonValue]]:

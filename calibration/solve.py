@@ -15,8 +15,10 @@ from calibration.detect import Detections, natural_order
 from calibration.facts import rig_facts
 from calibration.findings import MIN_CELLS, MIN_DISTINCT, RMS_LIMIT_PX
 from calibration.fitting import Fitted, Task, fit_rig
+from calibration.groups import find_groups, group_issues
 from calibration.intrinsics import MIN_VIEWS, Intrinsics, IntrinsicsFacts, calibrate_intrinsics
 from calibration.judge import Judgement, judge
+from calibration.link import JoinedTarget, together
 from calibration.pose import Floats, Pose
 from calibration.start import MIN_SHARED, Clock, Start, place_rig, view_poses
 from calibration.target import WORLD_FROM_FLOOR_BOARD
@@ -42,6 +44,7 @@ class Solution:
     sigmas: Mapping[str, CameraSigma] = field(default_factory=dict)  # of the cameras that their views determine
     # camera -> (N, 5) of every corner: where it was seen, projected minus seen, 1 where it was left out of the solve
     misses: Mapping[str, Floats] = field(default_factory=dict)
+    fitted: Fitted | None = None  # as it was solved, in the frame of its first camera
 
 
 def solve_rig(task: Task) -> tuple[Solution | None, Report]:
@@ -53,8 +56,17 @@ def solve_rig(task: Task) -> tuple[Solution | None, Report]:
     """
     usable = {n: v for n, v in task.detections.items() if len(v) >= MIN_VIEWS}
     issues = [findings.not_seen(n, len(v)) for n, v in task.detections.items() if n not in usable]
-    start, lens_facts = _start(task, usable)
-    issues += [findings.not_linked(name, usable) for name in start.unlinked]
+    lenses, lens_facts = _lenses(task, usable)
+    start = _start(task, usable, lenses)
+    if start.unlinked and task.target.extra:
+        found = find_groups(lenses, usable, task.target)
+        issues += [*group_issues(found, usable, list(task.detections))]
+        if isinstance(found.target, JoinedTarget):
+            task = replace(task, target=found.target, detections=together(task.detections, found.target))
+            usable = {name: task.detections[name] for name in usable}
+            start = _start(task, usable, lenses)
+    else:
+        issues += [findings.not_linked(name, usable) for name in start.unlinked]
     if len(start.cameras) < 2:
         facts: JsonObject = {"limit_px": RMS_LIMIT_PX, "pairs": _pairs(usable)}
         return None, Report("calibrate", tuple(issues), facts)
@@ -63,26 +75,29 @@ def solve_rig(task: Task) -> tuple[Solution | None, Report]:
     return solution, Report("calibrate", tuple(issues), solution.facts)
 
 
-def _start(task: Task, detections: Detections) -> tuple[Start, dict[str, IntrinsicsFacts]]:
-    """Every lens alone, then all cameras placed, the one first from which time offsets count.
-
-    That is the first of the synchronous ones, else the first of all.
-    """
+def _lenses(task: Task, detections: Detections) -> tuple[dict[str, Intrinsics], dict[str, IntrinsicsFacts]]:
+    """Every lens alone."""
     lenses: dict[str, Intrinsics] = {}
     facts: dict[str, IntrinsicsFacts] = {}
     for name, views in detections.items():
         model = task.models.get(name, "brown")
         lenses[name], facts[name] = calibrate_intrinsics(views, task.sizes[name], task.target, model=model)
+    return lenses, facts
+
+
+def _start(task: Task, detections: Detections, lenses: Mapping[str, Intrinsics]) -> Start:
+    """All cameras placed, the one first from which time offsets count: of the synchronous ones, else of all."""
     start = place_rig(lenses, detections, task.target, view_poses(lenses, detections, task.target))
     order = list(task.detections)
     cameras = sorted(start.cameras, key=lambda c: (c.id not in task.synchronous, order.index(c.id)))
-    return replace(start, cameras=tuple(cameras)), facts
+    return replace(start, cameras=tuple(cameras))
 
 
 def _solve_placed(
     task: Task, detections: Detections, start: Start, lens_facts: Mapping[str, IntrinsicsFacts]
 ) -> Solution:
     fitted = fit_rig(task, start, start.boards, detections)
+    task = replace(task, target=fitted.target)
     found, sigmas, loose = _uncertainty(fitted)
     move, world = _world(fitted.cameras, fitted.boards, task)
     order = list(task.detections)
@@ -106,7 +121,7 @@ def _solve_placed(
         *findings.view_issues(lens_facts, dropped),
         *findings.origin_issues(task, boards),
     )
-    return Solution(cameras, boards, world, verdict, facts, issues, fitted.clock, sigmas, _misses(fitted))
+    return Solution(cameras, boards, world, verdict, facts, issues, fitted.clock, sigmas, _misses(fitted), fitted)
 
 
 def held_out(task: Task, *, share: float = HELD_SHARE) -> Judgement | None:
@@ -127,13 +142,13 @@ def held_out(task: Task, *, share: float = HELD_SHARE) -> Judgement | None:
     rest = {n: {s: c for s, c in own.items() if s not in late} for n, own in views.items()}
     if not all(sum(counts[s] >= 2 for s in own) >= max(MIN_VIEWS, MIN_SHARED) for own in rest.values()):
         return None
-    start, _ = _start(task, rest)
+    start = _start(task, rest, _lenses(task, rest)[0])
     if start.unlinked:
         return None
     fitted = fit_rig(task, start, start.boards, rest)
     held = {n: {s: c for s, c in own.items() if s in late} for n, own in views.items()}
     times = {s: task.time_s[s] for s in late if s in task.time_s} if fitted.lagging else {}
-    return judge(fitted.cameras, held, task.target, clock=replace(fitted.clock, time_s=times))
+    return judge(fitted.cameras, held, fitted.target, clock=replace(fitted.clock, time_s=times))
 
 
 def _uncertainty(fitted: Fitted) -> tuple[Covariance | None, dict[str, CameraSigma], tuple[str, ...]]:

@@ -14,11 +14,13 @@ from calibration.camera import Camera
 from calibration.detect import MIN_CORNERS, Corners, Detections, natural_order
 from calibration.fisheye import undistort_fisheye
 from calibration.intrinsics import Intrinsics, spread
+from calibration.link import JoinedTarget
 from calibration.pose import Floats, Pose, mean_rotation
 from calibration.target import Target
 
 MIN_SHARED = 2  # shots that a camera must share with those placed before it
 _MAX_CANDIDATES = 40
+_FLAT = 1e-6  # third width of corners over the first
 _CAP_PX = 50.0  # one view that is wrong altogether must not decide
 
 ViewPoses: TypeAlias = Mapping[str, Mapping[str, tuple[Pose, ...]]]  # camera -> shot -> camera_from_board, best first
@@ -43,7 +45,10 @@ class Start:
 
 
 def view_poses(cameras: Mapping[str, Intrinsics], detections: Detections, target: Target) -> ViewPoses:
-    """Both poses that a flat board can have in each view (IPPE, Collins and Bartoli 2014), refined, best first."""
+    """Both poses that a flat board can have in each view (IPPE, Collins and Bartoli 2014), refined, best first.
+
+    Boards that are fixed to each other lie in several planes and have one pose (SQPnP, Terzakis and Lourakis 2020).
+    """
     return {
         name: {shot: _poses_of(lens, corners, target) for shot, corners in detections[name].items()}
         for name, lens in cameras.items()
@@ -103,20 +108,25 @@ def pack(
 ) -> tuple[Problem, State]:
     """The bundle problem of the views of these boards in these cameras, and its start. Boards in their given order.
 
-    The board is described from its middle, about which a hand turns it.
+    The board is described from its middle, about which a hand turns it. A view of boards that are fixed to each other
+    is one row for each of them.
     """
     clock = clock or Clock()
+    kinds = np.array(target.kinds if isinstance(target, JoinedTarget) else [0] * len(target.points))
+    parts = int(kinds.max()) + 1
     rows = [
-        (c, b, detections[camera.id][shot])
+        (c, b, part, ids, corners.uv[kinds[corners.ids] == part])
         for c, camera in enumerate(cameras)
         for b, shot in enumerate(boards)
-        if shot in detections[camera.id]
+        if (corners := detections[camera.id].get(shot)) is not None
+        for part in range(parts)
+        if len(ids := corners.ids[kinds[corners.ids] == part])
     ]
     uv = np.zeros((len(rows), len(target.points), 2))
     seen = np.zeros(uv.shape[:2], dtype=bool)
-    for row, (_, _, corners) in enumerate(rows):
-        uv[row, corners.ids], seen[row, corners.ids] = corners.uv, True
-    index = np.array([(c, b) for c, b, _ in rows], dtype=np.int64).reshape(-1, 2)
+    for row, (_, _, _, ids, places) in enumerate(rows):
+        uv[row, ids], seen[row, ids] = places, True
+    index = np.array([r[:3] for r in rows], dtype=np.int64).reshape(-1, 3)
     inverse = [camera.world_from_camera.inverse() for camera in cameras]
     lens = np.zeros((len(cameras), LENS))
     for c, camera in enumerate(cameras):
@@ -129,16 +139,16 @@ def pack(
         np.array([p.apply(target.centre) for p in boards.values()]).reshape(-1, 3),
         np.array([clock.offset_s.get(camera.id, 0.0) for camera in cameras]),
         np.array(clock.warp_m, dtype=np.float64),
-        np.eye(3)[None],
-        np.zeros((1, 3)),
+        np.repeat(np.eye(3)[None], parts, axis=0),
+        np.zeros((parts, 3)),
     )
     problem = Problem(
-        (target.points - target.centre)[None],
+        np.repeat((target.points - target.centre)[None], parts, axis=0),
         index[:, 0],
         index[:, 1],
         uv,
         seen,
-        np.zeros(len(rows), dtype=np.int64),
+        index[:, 2],
         np.array([camera.model == "fisheye" for camera in cameras]),
         np.array([clock.time_s.get(shot, np.nan) for shot in boards]),
     )
@@ -178,7 +188,9 @@ def _poses_of(lens: Intrinsics, corners: Corners, target: Target) -> tuple[Pose,
         if inside.sum() < MIN_CORNERS:
             return ()
         points, uv, distortion = points[inside], xy[inside] * np.diag(matrix)[:2] + matrix[:2, 2], np.zeros(5)
-    _, rotvecs, shifts, _ = cv2.solvePnPGeneric(points, uv, matrix, distortion, flags=cv2.SOLVEPNP_IPPE)
+    widths = np.linalg.svd(points - points.mean(axis=0), compute_uv=False)
+    how = cv2.SOLVEPNP_IPPE if widths[2] < _FLAT * widths[0] else cv2.SOLVEPNP_SQPNP
+    _, rotvecs, shifts, _ = cv2.solvePnPGeneric(points, uv, matrix, distortion, flags=how)
     found: list[tuple[float, Pose]] = []
     for rotvec, shift in zip(rotvecs, shifts, strict=True):
         fine, moved = cv2.solvePnPRefineLM(points, uv, matrix, distortion, rotvec, shift)

@@ -115,7 +115,7 @@ def _decode_video(path: Path, threads: int) -> Decoded:
             half = _halved(image)
             if frame.index == 0:
                 pixels, thumbnail = _digest(half), _thumbnail(image, half)
-            numbers.append(_measure_half(half, frame.index, change=change, moving=True))
+            numbers.append(_measure_half(half, frame.index, change=change))
             if before is not None and len(numbers) % _SMEAR_EVERY:
                 smear.add(_grey(half), _turned(small, frame.turns), _turned(before, frame.turns))
         before = small
@@ -157,7 +157,7 @@ def measure(image: Picture, frame: int = 0) -> Numbers:
     return _measure_half(_halved(image), frame)
 
 
-def _measure_half(half: Picture, frame: int = 0, *, change: float = -1.0, moving: bool = False) -> Numbers:
+def _measure_half(half: Picture, frame: int = 0, *, change: float = -1.0) -> Numbers:
     levels = _grey(half)
     every = 2 if min(levels.shape) >= _BAND else 1  # of a large picture half of the rows say the same
     histogram = cv2.calcHist([levels[::every]], [0], None, [256], [0, 256]).ravel()
@@ -170,7 +170,6 @@ def _measure_half(half: Picture, frame: int = 0, *, change: float = -1.0, moving
         clipped=round(1 - unclipped / count, 6),
         focus=round(_focus(levels), 6),
         noise=round(_noise(levels), 4),
-        anisotropy=round(_anisotropy(levels), 4) if moving else 0.0,
         change=change,
     )
 
@@ -235,16 +234,6 @@ def _noise(levels: Grey8) -> float:
         return 0.0
     flat = np.sort(usable)[: max(1, round(_FLAT * usable.size))]
     return float(np.median(flat)) * math.sqrt(math.pi / 2) / 6
-
-
-def _anisotropy(grey: Grey8) -> float:
-    """(a - b) / (a + b) of the eigenvalues a >= b of the mean structure tensor: motion leaves the gradients across it.
-
-    Bigun and Granlund, "Optimal orientation detection of linear symmetry", ICCV 1987. 0 without any gradient.
-    """
-    across, down = (d.astype(np.float32) for d in cv2.spatialGradient(grey))
-    xx, yy, xy = (float(cv2.mean(cv2.multiply(a, b))[0]) for a, b in ((across, across), (down, down), (across, down)))
-    return math.hypot(xx - yy, 2 * xy) / (xx + yy) if xx + yy > 0 else 0.0
 
 
 def _tiled(grey: Grey | Grey8, work: Callable[[Grey], Grey], *, every: int = 1) -> Grey:

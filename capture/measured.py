@@ -14,5 +14,4 @@ class Numbers:
     clipped: float  # share of pixels in which a channel is at its end
     focus: float  # fine over coarse detail (energy at half resolution over that at an eighth); 0: no detail
     noise: float = 0.0  # standard deviation of the grain in grey levels, at half resolution
-    anisotropy: float = 0.0  # of the fine gradients: 0 alike in all directions, 1 all in one; motion smears the other
     change: float = -1.0  # mean grey levels to the frame decoded before, at 160 px; -1 where there is none

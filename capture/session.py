@@ -188,7 +188,7 @@ class Calibration(Record):
     """`[calibration]`: which calibration objects were shot. Plates are expected unless `plates = false`."""
 
     board: Board | None = None
-    extra_boards: tuple[Board, ...] = Field(default=(), description="further boards in the same pictures, moved freely")
+    extra_boards: tuple[Board, ...] = Field(default=(), description="further boards in the same pictures")
     chart: Chart | None = None
     ball: Ball | None = None
     plates: bool = True
@@ -318,10 +318,6 @@ class Session(Record):
             for camera in self.cameras_of(clip):
                 yield Shot(ShotKind.CLIP, camera, clip.id)
 
-    def find_camera(self, camera: str) -> Camera:
-        """The camera of that id. Raises ValueError when the session has none."""
-        return _named("camera", self.camera, camera)
-
     def find_light(self, light: str) -> Light:
         """The light of that id. Raises ValueError when the session has none."""
         return _named("light", self.light, light)
@@ -330,12 +326,8 @@ class Session(Record):
         """The take of that id. Raises ValueError when the session has none."""
         return _named("take", self.take, take)
 
-    def find_clip(self, clip: str) -> Clip:
-        """The clip of that id. Raises ValueError when the session has none."""
-        return _named("clip", self.clip, clip)
 
-
-Item = TypeVar("Item", Camera, Light, Take, Clip)
+Item = TypeVar("Item", Light, Take)
 
 
 def _named(what: str, items: tuple[Item, ...], name: str) -> Item:

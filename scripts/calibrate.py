@@ -25,6 +25,9 @@ def calibrate(
     ] = None,
     consent: Annotated[Path | None, typer.Option(help="With --watch: her consent record.")] = None,
     once: Annotated[bool, typer.Option("--once", help="With --watch: look once.")] = False,
+    cross_check: Annotated[
+        bool, typer.Option("--cross-check", help="Solve the rig by COLMAP as well and say how far the two differ.")
+    ] = False,
 ) -> None:
     """Find every camera's lens and place from the board shots."""
     if watch is not None:
@@ -33,6 +36,10 @@ def calibrate(
         raise typer.Exit(board_watch(printer_of(ctx), watch, vault, Papers(described_by, consent), once=once))
     if not session:
         raise ValueError("session is not named; give its name, or --watch with a folder")
+    if cross_check:
+        from calibration.cross_check import require_colmap
+
+        require_colmap()
     folder = find_session(vault, session)
 
     from calibration.rig import calibrate as run
@@ -40,7 +47,7 @@ def calibrate(
     from capture.validate import load_validated
 
     validated = load_validated(folder)
-    rig, report = run(validated, force=force)
+    rig, report = run(validated, force=force, cross=cross_check)
     report = calibrate_studio(validated, rig, report, force=force)
     printer_of(ctx).outcome(
         Outcome(

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from capture.errors import EXIT_OK, InvalidSession
+from capture.issues import JsonObject
 from scripts.options import DEFAULT_VAULT, Force, SessionName, VaultPath, find_session, page_of, printer_of
 from scripts.printing import Outcome, counted
 
@@ -38,7 +39,8 @@ def marks(
         earlier = load_birthmarks(find_session(vault, against))
         comparison = compare_maps(earlier, found or load_birthmarks(folder))
         report = report.with_issues(comparison.issues())
-        report = replace(report, facts={**report.facts, f"against {against}": comparison.to_json()["counts"]})
+        told: JsonObject = {f"against {against}": comparison.line, "changes": comparison.to_json()}
+        report = replace(report, facts={**report.facts, **told})
     artefact = folder.derived("marks")
     where: tuple[Path, ...] = (page_of(artefact),)
     if found is None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from calibration.camera import Camera, distort, distortion_jacobian, fold_radius
-from calibration.fisheye import distort_fisheye, fisheye_by_distortion, fisheye_fold_angle, fisheye_jacobian
+from calibration.fisheye import fisheye_fold_angle
 from calibration.pose import Pose
 
 FISHEYE = np.array([0.031, -0.022, 0.014, -0.004])
@@ -140,21 +140,6 @@ def test_rays_of_a_fisheye_invert_its_projection() -> None:
     pixels = np.vstack([pixels_of(camera), [camera.cx, camera.cy]])
     back, _ = camera.project(camera.centre + camera.rays(pixels) * 3.0)
     assert np.abs(back - pixels).max() < 1e-8
-
-
-def test_derivatives_of_the_fisheye_are_its_slopes() -> None:
-    xy, h = np.random.default_rng(2).uniform(-1.5, 1.5, (50, 2)), 1e-6
-    analytic = fisheye_jacobian(xy, FISHEYE)
-    for axis in range(2):
-        step = np.eye(2)[axis] * h
-        numeric = (distort_fisheye(xy + step, FISHEYE) - distort_fisheye(xy - step, FISHEYE)) / (2 * h)
-        assert np.allclose(analytic[:, :, axis], numeric, atol=1e-8)
-    by_lens = fisheye_by_distortion(xy)
-    for k in range(4):
-        step = np.eye(4)[k] * h
-        numeric = (distort_fisheye(xy, FISHEYE + step) - distort_fisheye(xy, FISHEYE - step)) / (2 * h)
-        assert np.allclose(by_lens[:, :, k], numeric, atol=1e-8)
-    assert np.allclose(fisheye_jacobian(np.zeros((1, 2)), FISHEYE), np.eye(2))
 
 
 def test_a_fisheye_that_folds_back_has_no_pixel_beyond() -> None:

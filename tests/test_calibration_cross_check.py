@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 import pytest
 from test_calibration_bundle import disturbed, make_truth, observe, poses_of
+from test_calibration_stage import corners_of, target
 
 from calibration.bundle import CAMERA, Problem, State, adjust, gauge_free, residuals
-from calibration.cross_check import adjust_with_colmap
+from calibration.cross_check import CrossCheck, adjust_with_colmap, cross_check, cross_issues
+from calibration.solve import Task, solve_rig
+from capture.stage.rig import make_rig
+from scripts.cli import main
 
-pytest.importorskip("pycolmap", reason="the cross-check needs pycolmap")
+needs_colmap = pytest.mark.skipif(find_spec("pycolmap") is None, reason="the cross-check needs pycolmap")
 
 
 def a_rig() -> tuple[Problem, State]:
@@ -30,6 +36,7 @@ def a_rig() -> tuple[Problem, State]:
     return replace(problem, uv=exact + noise), replace(start, lens=lens)
 
 
+@needs_colmap
 def test_colmap_finds_the_same_rig() -> None:
     problem, start = a_rig()
     free = gauge_free(problem, start)
@@ -47,7 +54,49 @@ def test_colmap_finds_the_same_rig() -> None:
     assert moved[1:].min() > 1e-3  # negative control: it did solve
 
 
+@needs_colmap
 def test_what_colmap_cannot_model_is_refused() -> None:
     problem, start = a_rig()
     with pytest.raises(ValueError, match="knows no k3, time offset, warp or second board"):
         adjust_with_colmap(problem, replace(start, offset=np.full(4, 0.01)), [(1024, 1366)] * 4)
+
+
+@needs_colmap
+def test_a_solved_rig_is_checked_and_the_line_says_so() -> None:
+    rig = make_rig(5, seed=0, image_size=1024)
+    views = corners_of(rig)
+    solution, _ = solve_rig(Task(views, dict.fromkeys(views, (1024, 1024)), target()))
+    assert solution is not None
+    assert solution.fitted is not None
+    found = cross_check(solution.fitted)
+    assert isinstance(found, CrossCheck)
+    print(f"\n{found.line}")
+    assert found.agrees
+    assert found.position_mm < 0.05
+    assert found.rotation_deg < 0.002
+    assert found.focal_percent < 0.005
+    assert found.rms_px[0] == pytest.approx(found.rms_px[1], rel=1e-3)
+    assert found.line.startswith("COLMAP finds the same rig: ")
+    assert cross_issues(found) == ()
+    late = cross_check(replace(solution.fitted, lagging=("cam02",)))
+    assert late == "cameras cam02 have time offsets, which COLMAP does not know"
+    (warning,) = cross_issues(late)
+    assert warning.code == "CROSS_CHECK_DIFFERS"
+
+
+def test_another_rig_is_a_warning() -> None:
+    found = CrossCheck(2.3, 0.01, 0.01, (0.1, 0.4), "cam03")
+    (warning,) = cross_issues(found)
+    assert warning.where == "camera cam03"
+    assert "COLMAP finds another rig: 2.300 mm" in warning.found
+
+
+def test_without_pycolmap_it_is_one_line_and_exit_2(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("calibration.cross_check.find_spec", lambda name: None)
+    with pytest.raises(SystemExit) as stop:
+        main(["calibrate", "card", "--vault", str(tmp_path), "--cross-check"])
+    assert stop.value.code == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "cross-check needs pycolmap, which is not installed; install likeness[colmap]" in said

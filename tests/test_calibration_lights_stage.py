@@ -90,7 +90,10 @@ def test_the_step_does_nothing_twice_and_has_a_page(
     assert [a.to_json() for a in again] == [a.to_json() for a in lamps[0]]
     assert [a.to_json() for a in load_lights(validated.folder)] == [a.to_json() for a in lamps[0]]
     page = (validated.folder.derived("lights") / "report.html").read_text()
-    assert all(f"<b>{lamp.id}</b>" in page for lamp in lamps[0])
+    assert all(f"></span>{lamp.id}" in page for lamp in lamps[0])
+    maps = sorted((validated.folder.derived("lights") / "normals").rglob("*.png"))
+    assert len(maps) >= 3
+    assert page.count("data:image/png") == 3
     assert "http" not in page
     assert "Every light is where session.toml says" in page
 

@@ -74,6 +74,7 @@ def test_what_changed_is_named() -> None:
     assert [i.where for i in result.issues()] == ["mark m03", "mark m05", "mark m09"]
     assert "1.90 times as wide" in result.issues()[0].found
     assert result.to_json()["counts"] == {"same": 11, "changed": 2, "new": 1, "gone": 1, "not seen": 0}
+    assert result.line == "11 same, 2 changed, 1 new, 1 gone, 0 not seen"
 
 
 def test_what_nobody_photographed_is_not_gone() -> None:

@@ -112,19 +112,6 @@ def test_grain_grows_with_the_noise_and_not_with_the_detail(sharp: list[Picture]
     assert measure(np.zeros_like(flat)).noise == measure(np.full_like(flat, 255)).noise == 0
 
 
-def test_motion_leaves_gradients_in_one_direction(sharp: list[Picture]) -> None:
-    for image in sharp[:4]:
-        half = measures._halved(np.ascontiguousarray(image[:SIDE, :SIDE]))
-        values = []
-        for length in (1, 9, 25):
-            smear = np.full((1, length), 1 / length, np.float32)
-            moved = encoded(cv2.filter2D(linear(half), -1, smear).astype(np.float32))
-            values.append(measures._measure_half(moved, moving=True).anisotropy)
-        assert values[2] > values[1]
-        assert values[2] > values[0] + 0.1
-    assert measures._measure_half(half).anisotropy == 0  # not measured in stills
-
-
 def test_frames_that_stand_still_are_counted(tmp_path: Path, data_dir: Path) -> None:
     wide = cv2.resize(read_image(data_dir / "photographs" / "Canon PowerShot A70.jpg"), (900, 640)).astype(np.uint8)
     frames = [np.ascontiguousarray(wide[:480, 4 * k : 4 * k + 640]) for k in range(40)]

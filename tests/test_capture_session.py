@@ -34,7 +34,7 @@ def test_grid_is_cameras_times_lights_times_takes(tmp_path: Path) -> None:
 def test_lookups_name_what_there_is(tmp_path: Path) -> None:
     session = read(tmp_path, session_toml(clips=True))
     assert session.find_light("light2").azimuth_deg == 60
-    for find in (session.find_camera, session.find_take, session.find_clip, session.find_light):
+    for find in (session.find_take, session.find_light):
         with pytest.raises(ValueError, match="'nobody' is not in the session; it has"):
             find("nobody")
 

@@ -46,7 +46,6 @@ class Cleaned:
     """What a clean-up took away."""
 
     parts: int  # found before
-    area_removed: float  # share
 
 
 def clean(mesh: Mesh) -> tuple[Mesh, Cleaned]:
@@ -57,11 +56,11 @@ def clean(mesh: Mesh) -> tuple[Mesh, Cleaned]:
     raw.remove_duplicated_triangles()
     whole = Mesh.from_open3d(raw)
     if not len(whole.faces):
-        return whole, Cleaned(0, 0.0)
+        return whole, Cleaned(0)
     labels = np.asarray(raw.cluster_connected_triangles()[0])
     areas = np.bincount(labels, whole.areas)
     kept, _ = whole.part(np.asarray(labels == areas.argmax()))
-    return kept, Cleaned(int((areas > _SPECK * areas.max()).sum()), float(1 - areas.max() / areas.sum()))
+    return kept, Cleaned(int((areas > _SPECK * areas.max()).sum()))
 
 
 def smooth(mesh: Mesh, rounds: int) -> Mesh:

@@ -7,10 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-import numpy as np
-
 from calibration.body.hull import THREADS
-from calibration.body.view import BodyView, Bool, make_view
+from calibration.body.view import BodyView, make_view
 from calibration.colour.correction import apply
 from calibration.colour.profile import read_srgb
 from calibration.colour.step import ARTEFACT as COLOUR
@@ -18,9 +16,7 @@ from calibration.colour.step import load_colours
 from capture import store
 from capture.decode.picture import ImageError, Picture
 from capture.issues import Issue, issue
-from capture.mask import skin_mask
 from capture.session import Shot, ShotKind, Take
-from capture.stage.tone import encode_srgb
 from capture.take_masks import spread_lights, stills_of, take_masks
 
 if TYPE_CHECKING:
@@ -90,8 +86,3 @@ def take_views(
         made = list(pool.map(view, [name for name, mask in masks.items() if name in placed and mask.any()]))
     issues += [m for m in made if isinstance(m, Issue)]
     return [m for m in made if isinstance(m, BodyView)], issues
-
-
-def skin_of(view: BodyView) -> Bool:
-    """Her bare skin (H, W) in a view, by the hue of the largest cluster inside her mask (`capture.mask.skin_mask`)."""
-    return np.asarray(skin_mask(np.ascontiguousarray(encode_srgb(view.light)[..., ::-1]), view.mask))

@@ -19,7 +19,6 @@ CHART = (
 )
 PATCHES = 24
 GREYS = tuple(range(18, 24))  # white to black
-SKIN = (0, 1)  # dark skin, light skin
 LUMINANCE = np.array([0.2126, 0.7152, 0.0722])  # (3,) of linear sRGB
 
 

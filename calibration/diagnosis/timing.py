@@ -111,7 +111,7 @@ def _without(task: Task, fitted: Fitted, name: str) -> tuple[float, Mapping[str,
     if len([s for s in seen if sum(s in v for v in left.values()) >= 2]) < _LEAST_SHOTS:
         return None
     rest = fit_rig(task, Start(cameras, boards, ()), boards, left)
-    return judge(rest.cameras, left, task.target).rig_rms_px, rest.boards
+    return judge(rest.cameras, left, rest.target).rig_rms_px, rest.boards
 
 
 def _shifts(name: str, task: Task, boards: Mapping[str, Pose]) -> _Shifts:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from calibration.camera import Camera
 from calibration.drift.constraints import Block, reduce, turned
-from calibration.drift.effects import Effect, Kind, fit_since, profile, rows_of, strongest
+from calibration.drift.effects import Effect, Kind, fit_since, profile, rows_of, stands, strongest, told
 from calibration.drift.features import Moment, Seen
 from calibration.drift.tracks import tracks_of
 from calibration.pose import Floats
@@ -46,35 +46,67 @@ class Explained:
     """The changes, and what each camera shows of them moment by moment."""
 
     changes: tuple[Change, ...]
+    contradicted: tuple[Change, ...]  # turns that points tell of cameras whose own background stands still
     tracks: dict[str, int]  # camera -> tracks that bear on it
+    told: frozenset[str]  # cameras of which tracks say anything, once the changes are taken out
+    stands: frozenset[str]  # those that they show to be where calibration says
     shift_px: dict[str, Floats]  # camera -> (M, 2) where its picture lies off, right and down; NaN where unknown
     lag: dict[str, Floats]  # camera -> (M,) frames; NaN where unknown
 
 
-def explain(moments: Sequence[Moment], cameras: Sequence[Camera], *, noise_px: float, every: int = 1) -> Explained:
+def explain(
+    moments: Sequence[Moment],
+    cameras: Sequence[Camera],
+    *,
+    noise_px: float,
+    every: int = 1,
+    steady: Collection[str] = (),
+) -> Explained:
     """Look for cameras that turned or run late in one recording, or in the takes of a session.
 
-    `noise_px` is what a good calibration leaves; `every` says how many frames lie between two moments. Raises
-    ValueError for fewer than two cameras.
+    `noise_px` is what a good calibration leaves; `every` says how many frames lie between two moments. `steady` are
+    cameras that their own plates show to stand: no turn of theirs explains anything. Raises ValueError for fewer than
+    two cameras.
     """
     if len(cameras) < 2:
         raise ValueError(f"drift needs two cameras or more, got {len(cameras)}; calibrate them together")
+    still = [(k, Kind.TURN) for k, c in enumerate(cameras) if c.id in steady]
+    asked = [(k, kind) for k in range(len(cameras)) for kind in Kind if (k, kind) not in still]
     found: list[Effect] = []
     current = list(moments)
+    against: dict[int, Effect] = {}
     for gate, coarse in _PASSES:
-        while len(found) < _MOST:
+        while True:
             blocks = reduce(tracks_of(current, cameras, gate_deg=gate), cameras)
-            effect = strongest(blocks, len(cameras), noise_px=coarse * noise_px)
+            effect = strongest(blocks, asked, noise_px=coarse * noise_px) if len(found) < _MOST else None
             if effect is None or not _matters(effect, cameras[effect.camera], coarse * noise_px):
                 break
             found.append(effect)
             current = _corrected(current, cameras[effect.camera], effect, every)
-    blocks = reduce(tracks_of(current, cameras, gate_deg=_PASSES[-1][0]), cameras)
-    changes = tuple(_change(e, blocks, cameras, noise_px) for e in _merged(found))
+        for one in still:
+            effect = strongest(blocks, [one], noise_px=coarse * noise_px)
+            if effect is not None and _matters(effect, cameras[effect.camera], coarse * noise_px):
+                against[effect.camera] = effect
+    changes = tuple(_change(_refined(e, blocks, noise_px), blocks, cameras) for e in _merged(found))
+    contradicted = tuple(_change(e, blocks, cameras) for e in against.values())
+    shift, lag = _profiles(blocks, cameras, changes, (len(moments), noise_px))
+    counts = {c.id: sum(int((b.cameras == i).sum()) for b in blocks) for i, c in enumerate(cameras)}
+    turns = {c.id: rows_of(blocks, i, Kind.TURN) for i, c in enumerate(cameras)}
+    known, still_there = (
+        frozenset(name for name, rows in turns.items() if says(rows, noise_px=noise_px)) for says in (told, stands)
+    )
+    return Explained(changes, contradicted, counts, known, still_there, shift, lag)
+
+
+def _profiles(
+    blocks: Sequence[Block], cameras: Sequence[Camera], changes: Sequence[Change], over: tuple[int, float]
+) -> tuple[dict[str, Floats], dict[str, Floats]]:
+    """Pixels and frames that each camera is off moment by moment; `over` are the moments and the noise."""
+    count, noise_px = over
     shift, lag = {}, {}
     for index, camera in enumerate(cameras):
         rows = (rows_of(blocks, index, kind) for kind in (Kind.TURN, Kind.LAG))
-        turns, lags = (profile(r, len(moments), noise_px=noise_px) for r in rows)
+        turns, lags = (profile(r, count, noise_px=noise_px) for r in rows)
         for change in changes:
             if change.camera == camera.id:
                 left = turns if change.kind is Kind.TURN else lags
@@ -82,8 +114,7 @@ def explain(moments: Sequence[Moment], cameras: Sequence[Camera], *, noise_px: f
         # Content moves left where the camera turns right about its y axis, and down where it turns up about x.
         shift[camera.id] = np.stack([-camera.fx * turns[:, 1], camera.fy * turns[:, 0]], axis=1)
         lag[camera.id] = lags[:, 0]
-    counts = {c.id: sum(int((b.cameras == i).sum()) for b in blocks) for i, c in enumerate(cameras)}
-    return Explained(changes, counts, shift, lag)
+    return shift, lag
 
 
 def _matters(effect: Effect, camera: Camera, noise_px: float) -> bool:
@@ -131,13 +162,17 @@ def _merged(found: Sequence[Effect]) -> list[Effect]:
     return out
 
 
-def _change(effect: Effect, blocks: Sequence[Block], cameras: Sequence[Camera], noise_px: float) -> Change:
+def _refined(effect: Effect, blocks: Sequence[Block], noise_px: float) -> Effect:
     """An effect with what the last blocks, from which it is taken out, still add to it."""
-    camera = cameras[effect.camera]
     rows = rows_of(blocks, effect.camera, effect.kind)
     rest = fit_since(rows, effect.since, (effect.camera, effect.kind), noise_px=noise_px)
-    if rest is not None:
-        effect = replace(effect, size=effect.size + rest.size, covariance=rest.covariance, tracks=rest.tracks)
+    if rest is None:
+        return effect
+    return replace(effect, size=effect.size + rest.size, covariance=rest.covariance, tracks=rest.tracks)
+
+
+def _change(effect: Effect, blocks: Sequence[Block], cameras: Sequence[Camera]) -> Change:
+    camera = cameras[effect.camera]
     away = [np.linalg.norm(b.point[(b.cameras == effect.camera).any(axis=1)] - camera.centre, axis=1) for b in blocks]
     distance = float(np.median(np.concatenate(away))) if sum(map(len, away)) else float("nan")
     sigma = np.sqrt(np.diag(effect.covariance))

@@ -23,6 +23,7 @@ _MOST = 60  # moments of a clip
 _LEAST_FRAMES = 8
 _SAME_RATE = 1e-3
 _THREADS = 2
+PLATE, FIRST_PICTURE = "its plate", "its first picture"  # what a background is compared with
 Glimpse = tuple[Seen, Floats]  # the points of a picture, and the shift (2,) of its background
 
 
@@ -68,7 +69,7 @@ def _stills(
     against: dict[str, str] = {}
     for camera in rig.cameras:
         first = plates[camera.id]
-        against[camera.id] = "its plate" if first else "its first picture"
+        against[camera.id] = PLATE if first else FIRST_PICTURE
         for take in validated.session.take:
             if camera.id not in validated.session.cameras_of(take):
                 continue
@@ -121,7 +122,7 @@ def _clip(
     except VideoError as err:
         return issue(err.code, where=place, found=err.detail)
     glimpses = [{name: own[k] for name, own in watched.items()} for k in range(len(chosen))]
-    against = {name: "its plate" if plates[name] else "its first picture" for name in members}
+    against = {name: PLATE if plates[name] else FIRST_PICTURE for name in members}
     read = _recording(place, [f"frame {k}" for k in chosen], glimpses, against)
     return replace(read, every=every, fps=fps)
 

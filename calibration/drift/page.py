@@ -57,6 +57,10 @@ def _verdict(report: Report, readings: Sequence[Reading], cameras: Sequence[Came
         return f"The calibration no longer holds; {'; '.join(said)}", "bad", report.errors[0].found
     if report.errors or not readings:
         return "Nobody can tell whether the calibration holds", "warn", "No footage could be compared."
+    apart = [i.where.removeprefix("camera ") for i in report.warnings if i.code == "DRIFT_DISAGREES"]
+    if apart:
+        line = f"Nobody can tell whether {', '.join(apart)} moved: two witnesses disagree; no other camera did"
+        return line, "warn", next(i.found for i in report.warnings if i.code == "DRIFT_DISAGREES")
     line = f"The calibration holds: none of {len(cameras)} cameras moved, none is out of step"
     return line, "warn" if report.warnings else "good", f"Less than {MOVED_PX:g} px in every recording."
 

@@ -13,7 +13,7 @@ from calibration.drift.explain import LEAST_LAG_FRAMES, LEAST_TURN_PX, explain
 from calibration.drift.features import scale_of
 from calibration.drift.footage import Recording, read_recordings
 from calibration.drift.page import render_page
-from calibration.drift.verdicts import Reading, facts_of, issues_of, read
+from calibration.drift.verdicts import Reading, facts_of, issues_of, read, steady
 from calibration.rig import RigCalibration
 from calibration.target import target_of
 from calibration.verification import Verification, verify_session
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from capture.validate import ValidatedSession
 
 ARTEFACT = "drift"
-_METHOD = 1  # raise it when the same footage gives other figures
+_METHOD = 2  # raise it when the same footage gives other figures
 _NOISE_PX = 0.5  # of a point in the picture in which it was found
 
 
@@ -79,7 +79,9 @@ def check_drift(
 def read_drift(recording: Recording, cameras: tuple[Camera, ...], *, noise_px: float) -> Reading:
     """Both witnesses on one recording; cameras that saw nothing of it are asked nothing."""
     present = [c for c in cameras if any(c.id in moment for moment in recording.moments)]
-    explained = explain(recording.moments, present, noise_px=noise_px, every=recording.every)
+    explained = explain(
+        recording.moments, present, noise_px=noise_px, every=recording.every, steady=steady(recording)
+    )  # fmt: skip
     return read(recording, explained)
 
 

@@ -11,13 +11,13 @@ from calibration.camera import Camera
 from calibration.drift.background import Step, degrees_of, find_step
 from calibration.drift.effects import Kind
 from calibration.drift.explain import Change, Explained
-from calibration.drift.footage import Recording
+from calibration.drift.footage import PLATE, Recording
 from calibration.pose import Floats
 from capture.checks.moved import MOVED_PX
 from capture.issues import Issue, JsonObject, issue
 
 _APART = 0.25  # of the larger move: two witnesses that differ by less agree
-_LEAST_TRACKS = 12  # of a camera; fewer say nothing of it
+_LEAST_SEEN = 0.5  # of the moments; a background that is measured in fewer says nothing
 _SIGMAS = 3.0
 
 
@@ -34,18 +34,40 @@ class Reading:
         return next((c for c in self.explained.changes if (c.camera, c.kind) == (camera, kind)), None)
 
     def told(self, camera: str) -> bool:
-        """Whether tracks say anything of a camera."""
-        return self.explained.tracks.get(camera, 0) >= _LEAST_TRACKS
+        """Whether points say anything of a camera."""
+        return camera in self.explained.told or any(c.camera == camera for c in self.explained.changes)
 
     def sees_background(self, camera: str) -> bool:
         """Whether its background says anything in half of the moments."""
         shift = self.recording.background.get(camera)
-        return shift is not None and bool(np.isfinite(shift[:, 0]).mean() >= 0.5)
+        return shift is not None and _seen(shift)
+
+    def denied(self, camera: str) -> Change | None:
+        """A turn of which the points tell, of a camera whose background stood still while it should have turned."""
+        known = [c for c in self.explained.contradicted if c.camera == camera]
+        turn = self.change(camera, Kind.TURN)
+        # a first picture cannot deny what was before it
+        if turn is not None and turn.since and self.steps.get(camera) is None and self.sees_background(camera):
+            known.append(turn)
+        return known[0] if known else None
 
 
 def read(recording: Recording, explained: Explained) -> Reading:
     """Both witnesses of one recording."""
     return Reading(recording, explained, {c: find_step(s) for c, s in recording.background.items()})
+
+
+def steady(recording: Recording) -> tuple[str, ...]:
+    """Cameras of which their own plates say that they stood where they stood when the studio was empty."""
+    return tuple(
+        camera
+        for camera, shift in recording.background.items()
+        if recording.against.get(camera) == PLATE and _seen(shift) and find_step(shift) is None
+    )
+
+
+def _seen(shift: Floats) -> bool:
+    return bool(np.isfinite(shift[:, 0]).mean() >= _LEAST_SEEN)
 
 
 def issues_of(readings: Sequence[Reading], cameras: Sequence[Camera]) -> Iterator[Issue]:
@@ -106,6 +128,8 @@ def _shift(turn: Change, camera: Camera) -> Floats:
 def _moved(reading: Reading, camera: Camera) -> str:
     """Said of a camera that moved, or ''."""
     turn, step = reading.change(camera.id, Kind.TURN), reading.steps.get(camera.id)
+    if reading.denied(camera.id):
+        return ""
     if turn is not None:
         sigma = float(np.degrees(np.hypot(*turn.sigma[:2])))
         shift = float(np.hypot(*_shift(turn, camera)))
@@ -116,7 +140,7 @@ def _moved(reading: Reading, camera: Camera) -> str:
             by = degrees_of(np.array([step.x, step.y]), camera)
             text += f"; its background says {by:.2f} degrees since {reading.recording.names[step.since]}"
         return text + _instead(turn)
-    if step is None or reading.told(camera.id):
+    if step is None or camera.id in reading.explained.stands:
         return ""
     by = degrees_of(np.array([step.x, step.y]), camera)
     return (
@@ -141,13 +165,13 @@ def _instead(change: Change) -> str:
 
 def _apart(reading: Reading, camera: Camera) -> str:
     """Where both witnesses can speak and one contradicts the other, both figures; else ''."""
-    turn, step = reading.change(camera.id, Kind.TURN), reading.steps.get(camera.id)
+    turn, step = reading.denied(camera.id) or reading.change(camera.id, Kind.TURN), reading.steps.get(camera.id)
     if turn is None and step is None:
         return ""
-    if not (reading.told(camera.id) and reading.sees_background(camera.id)):
+    if not ((turn is not None or camera.id in reading.explained.stands) and reading.sees_background(camera.id)):
         return ""
     begun = min(found.since for found in (turn, step) if found is not None)
-    if begun == 0 and reading.recording.against.get(camera.id) != "its plate":
+    if begun == 0 and reading.recording.against.get(camera.id) != PLATE:
         return ""  # a first picture after the move cannot show it
     ours = _shift(turn, camera) if turn else np.zeros(2)
     theirs = np.array([step.x, step.y]) if step else np.zeros(2)

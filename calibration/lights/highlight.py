@@ -37,7 +37,6 @@ class Highlight:
     direction: Floats  # (3,) unit vector from there toward the lamp
     covariance: Floats  # (3, 3) of the direction, radians squared
     rival: bool  # there is a second spot of about that size
-    area_px: int
 
 
 def find_highlight(picture: Picture, camera: Camera, ball: Ball) -> Highlight | None:
@@ -94,7 +93,7 @@ def _seen(camera: Camera, ball: Ball, uv: Floats, level: Floats, rival: bool) ->
     jacobian = np.stack([across[nearest], down[nearest]], axis=1)
     # One pixel of a spot that mirrors a wide angle says little: the covariance tells good places from bad ones.
     covariance = _SIGMA_PX**2 * jacobian @ jacobian.T + _FLOOR_RAD**2 * np.eye(3)
-    return Highlight(camera.id, uv[nearest], point[0], mean, covariance, rival, len(uv))
+    return Highlight(camera.id, uv[nearest], point[0], mean, covariance, rival)
 
 
 def _box(camera: Camera, ball: Ball) -> tuple[int, int, int, int] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
@@ -15,7 +16,7 @@ from calibration.lights.ball import Ball, Rim, find_rim, place_ball
 from calibration.lights.highlight import Highlight, find_highlight
 from calibration.lights.lamp import Lamp, angle_deg, declared, solve_lamp
 from calibration.lights.page import render_page
-from calibration.lights.shading import check_shading
+from calibration.lights.shading import check_shading, write_normals
 from capture import store
 from capture.decode.picture import ImageError, Picture
 from capture.issues import Issue, JsonObject, Report, issue
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
     from capture.vault import SessionFolder
 
 ARTEFACT = "lights"
-_METHOD = 2  # raise it when the same pictures give other lights
+NORMALS = "normals"  # a folder of maps, one for each take and camera
+_METHOD = 3  # raise it when the same pictures give other lights
 _OFF_PLAN_DEG = 15.0  # angles in session.toml are estimated by eye
 _MOVED_M = 0.01  # a ball farther from its common place was hung anew for that light
 _LEAST_TILT = 0.3  # range of the cosines to a light that parts its beam from the ambient light
@@ -46,7 +48,7 @@ class _Look:
 def calibrate_lights(
     validated: ValidatedSession, rig: RigCalibration, colours: Colours | None = None, *, force: bool = False
 ) -> tuple[tuple[Lamp, ...], Report]:
-    """Measure the lights of a session from its ball pictures into derived/lights.
+    """Measure the lights of a session from its ball pictures into derived/lights, and her normals under them.
 
     Directions come from the ball; colour, intensity and ambient light from what `calibrate_colour` saw of card or
     board. Lights that session.toml declares elsewhere are LIGHT_OFF_PLAN; a ball or still that was lit by another light
@@ -61,9 +63,14 @@ def calibrate_lights(
         done = Report.from_json((folder / "report.json").read_text(encoding="utf-8"))
         return load_lights(validated.folder), Report(done.step, done.issues, {**done.facts, "skipped": True})
     store.reopen(folder, ARTEFACT)
+    shutil.rmtree(folder / NORMALS, ignore_errors=True)
     lamps, report = measure(validated, rig, colours)
+    surfaces = write_normals(validated, rig, lamps, folder / NORMALS)
+    certain: JsonObject = {name: round(float(surface.certain.mean()), 3) for name, surface in surfaces.items()}
+    report = Report(report.step, report.issues, {**report.facts, "normals_certain": certain})
     store.write_json(folder / "report.json", report.to_json())
-    store.write_atomic(folder / "report.html", render_page(lamps, rig.cameras, report, validated.session))
+    maps = sorted((folder / NORMALS).rglob("*.png"), key=lambda path: -surfaces[path.stem].certain.mean())
+    store.write_atomic(folder / "report.html", render_page(lamps, rig.cameras, report, validated.session, maps))
     result: JsonObject = {"lamps": [lamp.to_json() for lamp in lamps]}
     consent = validated.session.session.consent
     store.finish(folder, ARTEFACT, consent=consent, inputs=inputs, settings=settings, result=result)

@@ -22,11 +22,6 @@ class Item:
     name: str  # path on the card
     spare: str = ""  # of a shot: its place where other bytes have the first
 
-    @property
-    def is_shot(self) -> bool:
-        """False for a file that is only carried along."""
-        return bool(self.spare)
-
 
 @dataclass
 class Trace:

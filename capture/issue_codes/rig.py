@@ -12,7 +12,10 @@ RIG: dict[str, Entry] = {
         _E, "The calibration board was found in too few pictures.", "Show the board to this camera again."
     ),
     "CAMERA_NOT_LINKED": Entry(
-        _E, "A camera shares no board view with the others.", "Hold the board where this camera and another see it."
+        _E,
+        "A camera, or a group of them, shares no board view with the others.",
+        "Hold the board where it and another camera see it; where nothing can, turn two boards fixed to each other "
+        "about two axes, one before each group.",
     ),
     "REPROJECTION_HIGH": Entry(
         _E,
@@ -118,6 +121,11 @@ RIG: dict[str, Entry] = {
         "A camera, or a group of them, hangs on few board shots.",
         "Hold the board where it and the other one named see it, in six places.",
     ),
+    "CROSS_CHECK_DIFFERS": Entry(
+        _W,
+        "COLMAP's solver does not find the same rig, or could not be asked.",
+        "Show the camera named the board in more places and calibrate again; with time offsets, check a set of stills.",
+    ),
     "RIG_NOT_MEASURED": Entry(
         _W,
         "An imported rig could not be measured: no board is seen by two of its cameras.",
@@ -142,7 +150,8 @@ RIG: dict[str, Entry] = {
     "DRIFT_DISAGREES": Entry(
         _W,
         "What she shows and what is behind her tell different moves of a camera.",
-        "Look at both curves of the page: the backdrop may have moved, or the camera was pushed sideways.",
+        "Look at both curves of the page: the backdrop may have moved, the camera was pushed sideways, or it moved "
+        "before its plate was shot; to be sure, shoot the board once more and keep it for verification.",
     ),
     "DRIFT_NOT_MEASURED": Entry(
         _W,
