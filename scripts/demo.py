@@ -22,14 +22,12 @@ if TYPE_CHECKING:
     from capture.validate import ValidatedSession
     from capture.vault import SessionFolder
     from training.compare import QAReport
+    from training.dataset.build import DatasetRecipe
 
 PERSON_SEED = 6  # below scripts.pretrain_appearance.FIRST_SEED: the embedded base has never seen her
 ARC_DEG = 100.0
 HELD_OUT_CAMERAS = ("cam04", "cam07")
-VALIDATION_CAMERAS = ("cam09",)
 HELD_OUT_LIGHT = "key-right"
-HELD_OUT_EVERY = 3  # of the held-out crops: all of them would take as long as the training
-HELD_OUT_TAKE = "take3"  # and with it an outfit
 _SAME_MARK_PX = 6.0
 UNWEIGHTED = "unweighted"
 
@@ -40,10 +38,10 @@ class Size:
 
     cameras: int = 12
     lights: int = 4
-    takes: int = 3
+    takes: int = 2
     pixels: int = 768
     board_shots: int = 40
-    steps: int = 400
+    steps: int = 960
 
 
 def demo(
@@ -67,20 +65,24 @@ def run_demo(
 ) -> tuple[Path, QAReport, Report]:
     """The whole path; returns the page of the comparison, its verdict and its report."""
     from training.bases import EMBEDDED
+    from training.dataset.build import DatasetRecipe
 
     step = _Steps(say)
-    session = prepare(folder, size=size, person_seed=PERSON_SEED, step=step)
+    recipe = DatasetRecipe(holdout_cameras=HELD_OUT_CAMERAS, holdout_lights=(HELD_OUT_LIGHT,))
+    session = prepare(folder, size=size, person_seed=PERSON_SEED, recipe=recipe, step=step)
     return _learn_and_judge(session, folder / "report", base or EMBEDDED, size.steps, ablate, step)
 
 
-def prepare(folder: Path, *, size: Size, person_seed: int, step: Callable[..., None]) -> SessionFolder:
+def prepare(
+    folder: Path, *, size: Size, person_seed: int, recipe: DatasetRecipe, step: Callable[..., None]
+) -> SessionFolder:
     """From a simulated shoot of a person to her data set; `step` is told of every step and where its result lies."""
     from calibration.landmarks import find_marks
     from calibration.rig import calibrate
     from capture.ingest import ingest
     from capture.stage.shoot import ShootPlan, write_shoot
     from capture.vault import Vault
-    from training.dataset.build import DatasetRecipe, build_dataset
+    from training.dataset.build import build_dataset
 
     plan = ShootPlan(
         person_seed=person_seed, cameras=size.cameras, arc_deg=ARC_DEG, lights=size.lights, takes=size.takes,
@@ -101,10 +103,6 @@ def prepare(folder: Path, *, size: Size, person_seed: int, step: Callable[..., N
     count = _confirm(validated, truth, confirmed)
     birthmarks, report = find_marks(validated, rig, confirmed=confirmed)
     step(f"marks: {count} confirmed by the simulated technician, {_trouble(report)}", validated.folder.derived("marks"))
-    recipe = DatasetRecipe(
-        holdout_cameras=HELD_OUT_CAMERAS, holdout_lights=(HELD_OUT_LIGHT,), holdout_takes=(HELD_OUT_TAKE,),
-        validation_cameras=VALIDATION_CAMERAS,
-    )  # fmt: skip
     dataset, report = build_dataset(validated, rig, birthmarks, recipe=recipe)
     step(f"dataset: {report.facts.get('crops', 'as before')}, {_trouble(report)}", dataset.folder)
     return validated.folder
@@ -126,7 +124,7 @@ def _learn_and_judge(
     for name, recipe in recipes.items():
         twin, _ = train(session, name, base=base, recipe=recipe)
         step(f"train: {name}, {steps} steps with mark weight {recipe.mark_weight:g}", twin.folder)
-    requests = held_out(session)[::HELD_OUT_EVERY]
+    requests = held_out(session)
     sets = {}
     for name, twin_name in arms.items():
         made, _ = render(session, requests, name=f"demo-{name}", base=base, twin=twin_name)

@@ -195,7 +195,9 @@ def _seen_marks(scene: Scene, crop: Camera) -> list[tuple[float, float, float]]:
 
 def load(work: Path) -> Shard:
     """Every picture that `draw` has finished."""
-    return Shard(*(_all_of(work, name) for name in Shard.__annotations__))
+    pictures, maps = (np.asarray(_all_of(work, name), np.uint8) for name in ("pictures", "maps"))
+    vectors, marks = (np.asarray(_all_of(work, name), np.float32) for name in ("vectors", "marks"))
+    return Shard(pictures, maps, vectors, np.asarray(_all_of(work, "captions"), np.str_), marks)
 
 
 def _all_of(work: Path, name: str) -> NDArray[np.generic]:

@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from capture import store
 from capture.issues import Issue, JsonObject, Report, issue
-from capture.report import issue_list, page, table, verdict
+from capture.report import Tone, issue_list, page, table, verdict
 from training.bases.protocol import BaseSpec
 from training.dataset.conditions import side_of
 from training.dataset.frames import Frame, Split, TwinDataset
@@ -80,7 +80,8 @@ def plan_marks(dataset: TwinDataset, spec: BaseSpec, folder: Path) -> tuple[tupl
     ]
     facts: JsonObject = {"pictures": len(frames), "marks": {p.id: p.to_json() for p in plans}}
     report = Report("plan", tuple(issues), facts)
-    inputs, settings = {"dataset": dataset.artefact.digest}, {"stride": spec.latent_stride}
+    inputs = {"dataset": dataset.artefact.digest}
+    settings: JsonObject = {"stride": spec.latent_stride}
     store.reopen(folder, ARTEFACT)
     store.write_json(folder / "report.json", report.to_json())
     store.write_atomic(folder / "report.html", _page(plans, report))
@@ -111,7 +112,7 @@ def _plan(name: str, frames: Sequence[Frame], stride: int) -> MarkPlan:
 def _page(plans: Sequence[MarkPlan], report: Report) -> str:
     good = sum(not p.lacks for p in plans)
     line = f"{good} of {len(plans)} marks can be learned from these pictures"
-    tone = "good" if good == len(plans) else "warn" if good else "bad"
+    tone: Tone = "good" if good == len(plans) else "warn" if good else "bad"
     detail = "Next: twin train." if good == len(plans) else "Shoot what the list says, or train without those marks."
     head = ("mark", "crops that show enough of it", "cut for it", "cells across", "seen from", "lights")
     rows = [

@@ -155,12 +155,17 @@ def _flux(shape: Shape, device: torch.device, *, tiny: bool) -> tuple[nn.Module,
         torch.set_default_dtype(torch.float32)
     config = model.config
     side, texts = shape.pixels // 16, 512 if not tiny else 16
-    make = {"device": device, "dtype": torch.bfloat16}
-    tokens = torch.randn(shape.batch, side * side, config.in_channels, **make)
-    text = torch.randn(shape.batch, texts, config.joint_attention_dim, **make)
-    pooled = torch.randn(shape.batch, config.pooled_projection_dim, **make)
-    places, words = torch.zeros(side * side, 3, **make), torch.zeros(texts, 3, **make)
-    sigma, guidance = torch.full((shape.batch,), 0.5, **make), torch.full((shape.batch,), 3.5, **make)
+    tokens = _made((shape.batch, side * side, config.in_channels), device)
+    text = _made((shape.batch, texts, config.joint_attention_dim), device)
+    pooled = _made((shape.batch, config.pooled_projection_dim), device)
+    places, words = (
+        _made((side * side, 3), device, 0.0),
+        _made((texts, 3), device, 0.0),
+    )
+    sigma, guidance = (
+        _made((shape.batch,), device, 0.5),
+        _made((shape.batch,), device, 3.5),
+    )
 
     def forward() -> Tensor:
         with torch.autocast(device.type, dtype=torch.bfloat16):
@@ -188,10 +193,15 @@ def _sdxl(shape: Shape, device: torch.device, *, tiny: bool) -> tuple[nn.Module,
             addition_embed_type="text_time", addition_time_embed_dim=256, projection_class_embeddings_input_dim=2816,
             use_linear_projection=True,
         ).to(torch.bfloat16)  # fmt: skip
-    make = {"device": device, "dtype": torch.bfloat16}
-    latents = torch.randn(shape.batch, 4, shape.pixels // 8, shape.pixels // 8, **make)
-    text, pooled = torch.randn(shape.batch, 77, 2048, **make), torch.randn(shape.batch, 1280, **make)
-    times, ids = torch.full((shape.batch,), 500, device=device), torch.zeros(shape.batch, 6, **make)
+    latents = _made((shape.batch, 4, shape.pixels // 8, shape.pixels // 8), device)
+    text, pooled = (
+        _made((shape.batch, 77, 2048), device),
+        _made((shape.batch, 1280), device),
+    )
+    times, ids = (
+        torch.full((shape.batch,), 500, device=device),
+        _made((shape.batch, 6), device, 0.0),
+    )
 
     def forward() -> Tensor:
         with torch.autocast(device.type, dtype=torch.bfloat16):
@@ -200,6 +210,15 @@ def _sdxl(shape: Shape, device: torch.device, *, tiny: bool) -> tuple[nn.Module,
         return out
 
     return model, forward
+
+
+def _made(size: tuple[int, ...], device: torch.device, value: float | None = None) -> Tensor:
+    """A tensor in bfloat16, of one value or random."""
+    import torch
+
+    if value is None:
+        return torch.randn(size, device=device, dtype=torch.bfloat16)
+    return torch.full(size, value, device=device, dtype=torch.bfloat16)
 
 
 def _wait(device: torch.device) -> None:

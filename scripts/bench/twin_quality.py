@@ -21,7 +21,7 @@ import argparse
 import json
 import statistics
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -34,11 +34,12 @@ from capture.store import write_json
 from capture.vault import SessionFolder
 from scripts.bench.diffusers_example import ExampleTrainer, plain_base
 from scripts.bench.record import record
-from scripts.demo import Size, prepare
+from scripts.demo import HELD_OUT_CAMERAS, HELD_OUT_LIGHT, Size, prepare
 from training.bases import EMBEDDED
 from training.bases.flux import FluxBase
 from training.compare import compare_arms
 from training.compare.score import ArmScore
+from training.dataset.build import DatasetRecipe
 from training.dataset.frames import load_dataset
 from training.loop import ARTEFACT, train
 from training.prior import without_trigger
@@ -46,6 +47,10 @@ from training.recipe import TrainRecipe
 from training.render import Request, held_out, render
 
 PEOPLE = (27, 6, 23)  # of light, middle and dark skin; all below scripts.pretrain_appearance.FIRST_SEED
+HELD_BACK = DatasetRecipe(
+    validation_cameras=("cam09",), holdout_cameras=HELD_OUT_CAMERAS, holdout_lights=(HELD_OUT_LIGHT,),
+    holdout_takes=("take3",),  # and with it an outfit
+)  # fmt: skip
 WAYS = ("ours", "unweighted", "peer", "base")
 FIGURES = ("kept", "invented", "delta_e", "bleed")
 PACKAGES = ("torch", "diffusers", "peft", "accelerate", "transformers", "numpy", "opencv-python-headless")
@@ -71,11 +76,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--seeds", type=int, default=3, help="training runs of each person and way")
     parser.add_argument("--steps", type=int, default=Size.steps)
     options = parser.parse_args(argv)
-    bench = Bench(options.work, options.base, Size(steps=options.steps), tuple(range(options.seeds)))
+    bench = Bench(options.work, options.base, Size(takes=3, steps=options.steps), tuple(range(options.seeds)))
     runs: list[JsonObject] = []
     for person in options.people:
         folder = bench.work / f"person-{person}"
-        session = prepare(folder, size=bench.size, person_seed=person, step=lambda line, where=None: print(line))
+        session = prepare(folder, size=bench.size, person_seed=person, recipe=HELD_BACK, step=_say)
         for way in WAYS:
             for seed in bench.seeds:
                 runs.append(_run(bench, session, person, way, seed))
@@ -93,6 +98,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         },
     )  # fmt: skip
     return 0
+
+
+def _say(line: str, where: Path | None = None) -> None:
+    print(line, where or "", flush=True)
 
 
 def _run(bench: Bench, session: SessionFolder, person: int, way: str, seed: int) -> JsonObject:
@@ -154,7 +163,7 @@ def train_peer(session: SessionFolder, twin: str, *, base: Path, steps: int, see
     store.finish(folder, ARTEFACT, consent=head.consent, inputs=inputs, settings=settings, result={})
 
 
-def _interval(values: Sequence[float]) -> Mapping[str, float | int | None]:
+def _interval(values: Sequence[float]) -> JsonObject:
     """Mean, 95 % interval by Student's t, and number of runs."""
     n = len(values)
     mean = statistics.fmean(values)
