@@ -27,7 +27,7 @@ def plan(ctx: typer.Context, session: SessionName, base: BasePath = None, vault:
     printer.outcome(
         Outcome(
             "plan",
-            f"{good} of {counted(len(plans), 'mark')} can be learned",
+            f"{good} of {counted(len(plans), 'mark')} shown well enough to be learned for sure",
             report,
             where=(page_of(folder.derived(ARTEFACT)),),
             next_step=f"twin train {session}",

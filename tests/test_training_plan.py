@@ -47,12 +47,16 @@ def test_each_mark_is_counted_where_it_is_large_enough(tmp_path: Path) -> None:
     assert by_id["m4"].shown == 0
     assert [i.where for i in report.issues] == ["mark m2", "mark m3", "mark m4"]
     assert {i.code for i in report.issues} == {"MARK_HARDLY_LEARNED"}
-    assert "1 of 4 marks can be learned" in (tmp_path / "plan" / "report.html").read_text()
+    assert "1 of 4 marks are shown well enough" in (tmp_path / "plan" / "report.html").read_text()
 
 
 def test_a_small_mark_says_how_much_closer_to_shoot(tmp_path: Path) -> None:
     plans, _ = plan_marks(dataset_of(tmp_path, frames_with(seen("m1", 3.2))), SPEC, tmp_path / "plan")
-    assert plans[0].lacks == "0.8 latent cells at most: shoot it 2.5 times closer, or with a longer lens"
+    assert plans[0].lacks == (
+        "0.8 latent cells at most: set dataset.close_ups where the base knows close-ups, or shoot it 2.5 times closer"
+    )
+    cut = replace(plans[0], close_ups=True)
+    assert cut.lacks == "0.8 latent cells at most: shoot it 2.5 times closer"
     coarse = replace(SPEC, latent_stride=8)
     fine, _ = plan_marks(dataset_of(tmp_path, frames_with(seen("m1", 9.0))), SPEC, tmp_path / "fine")
     rough, _ = plan_marks(dataset_of(tmp_path, frames_with(seen("m1", 9.0))), coarse, tmp_path / "rough")

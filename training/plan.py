@@ -37,6 +37,7 @@ class MarkPlan:
     cameras: tuple[str, ...]  # of the crops that show enough of it
     sides: tuple[str, ...]  # of her, from which they see it
     lights: tuple[str, ...]
+    close_ups: bool  # whether the data set cuts small marks out for themselves
 
     @property
     def lacks(self) -> str:
@@ -45,7 +46,8 @@ class MarkPlan:
             return "no crop to learn from shows it: add a camera or a take that sees it, or hold back other ones"
         if not self.enough:
             closer = LEAST_CELLS / max(self.cells, 0.1)
-            return f"{self.cells:.1f} latent cells at most: shoot it {closer:.1f} times closer, or with a longer lens"
+            cut = "" if self.close_ups else "set dataset.close_ups where the base knows close-ups, or "
+            return f"{self.cells:.1f} latent cells at most: {cut}shoot it {closer:.1f} times closer"
         short = [
             f"{count} {what}, {least} needed"
             for count, what, least in (
@@ -72,7 +74,8 @@ def plan_marks(dataset: TwinDataset, spec: BaseSpec, folder: Path) -> tuple[tupl
     """
     frames = dataset.of(Split.TRAIN)
     names = sorted({mark.id for frame in dataset.frames for mark in frame.marks})
-    plans = tuple(_plan(name, frames, spec.latent_stride) for name in names)
+    close_ups = bool(dataset.artefact.settings.get("close_ups", False))
+    plans = tuple(_plan(name, frames, spec.latent_stride, close_ups) for name in names)
     issues: list[Issue] = [
         issue("MARK_HARDLY_LEARNED", where=f"mark {p.id}", expected=f"{LEAST_CELLS:g} latent cells", found=p.lacks)
         for p in plans
@@ -89,7 +92,7 @@ def plan_marks(dataset: TwinDataset, spec: BaseSpec, folder: Path) -> tuple[tupl
     return plans, report
 
 
-def _plan(name: str, frames: Sequence[Frame], stride: int) -> MarkPlan:
+def _plan(name: str, frames: Sequence[Frame], stride: int, close_ups: bool) -> MarkPlan:
     seen = [
         (frame, 2 * mark.radius_px / stride)
         for frame in frames
@@ -106,14 +109,19 @@ def _plan(name: str, frames: Sequence[Frame], stride: int) -> MarkPlan:
         cameras=tuple(sorted({frame.camera for frame in enough})),
         sides=tuple(sorted({side_of(frame.view) for frame in enough})),
         lights=tuple(sorted({frame.light for frame in enough})),
+        close_ups=close_ups,
     )
 
 
 def _page(plans: Sequence[MarkPlan], report: Report) -> str:
     good = sum(not p.lacks for p in plans)
-    line = f"{good} of {len(plans)} marks can be learned from these pictures"
+    line = f"{good} of {len(plans)} marks are shown well enough to be learned for sure"
     tone: Tone = "good" if good == len(plans) else "warn" if good else "bad"
-    detail = "Next: twin train." if good == len(plans) else "Shoot what the list says, or train without those marks."
+    detail = (
+        "Next: twin train."
+        if good == len(plans)
+        else "The others may be lost in training; the list says what they need."
+    )
     head = ("mark", "crops that show enough of it", "cut for it", "cells across", "seen from", "lights")
     rows = [
         (p.id, f"{p.enough} of {p.shown}", str(p.own), f"{p.cells:.1f}", ", ".join(p.sides), ", ".join(p.lights))
