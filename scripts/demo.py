@@ -117,10 +117,12 @@ def _learn_and_judge(
     from training.render import held_out, render
 
     arms: dict[str, str | None] = {"base": None, "twin": "twin"}
-    recipes = {"twin": TrainRecipe(steps=steps)}
+    # Half the default rank and no mean over steps: what the shipped base was tried with.
+    recipe = TrainRecipe(steps=steps, rank=16, alpha=16, ema=0.0)
+    recipes = {"twin": recipe}
     if ablate:
         arms[UNWEIGHTED] = UNWEIGHTED
-        recipes[UNWEIGHTED] = TrainRecipe(steps=steps, mark_weight=1.0)
+        recipes[UNWEIGHTED] = recipe.model_copy(update={"mark_weight": 1.0})
     for name, recipe in recipes.items():
         twin, _ = train(session, name, base=base, recipe=recipe)
         step(f"train: {name}, {steps} steps with mark weight {recipe.mark_weight:g}", twin.folder)
