@@ -48,6 +48,9 @@ class Consent(Record):
     adult: bool = Field(description="her age was checked; minors are refused")
     signed_on: dt.date
     withdrawn_on: dt.date | None = None
+    private_marks: tuple[Text, ...] = Field(
+        default=(), description="ids of her marks that no twin may learn: they are painted over before training"
+    )
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,7 @@ class Permit:
     act: Act
     day: dt.date
     record_digest: str  # SHA-256 of the consent file that was read
+    private_marks: tuple[str, ...] = ()  # ids of her marks that may not be learned
 
 
 def refusals(consent: Consent, act: Act, day: dt.date) -> list[str]:
@@ -104,7 +108,7 @@ def require_record(path: Path, person: str, consent_id: str, *, act: Act, day: d
         reasons.insert(0, f"its id is {consent.id!r}, the session names {consent_id!r}")
     if reasons:
         raise ConsentRefused(f"consent {consent_id!r} refuses '{act}' on {when}: {'; '.join(reasons)}")
-    return Permit(consent.id, person, act, when, sha256_file(path))
+    return Permit(consent.id, person, act, when, sha256_file(path), consent.private_marks)
 
 
 def admit(vault: Vault, source: Path, person: str, consent_id: str) -> None:

@@ -127,6 +127,7 @@ separate_document = false    # true: signed apart from the representation agreem
 adult = false                # true: her age was checked
 # signed_on = 2026-01-30
 # withdrawn_on = 2026-06-01  # from this day on every step is refused
+# private_marks = ["m03"]    # her marks that no twin may learn, by the ids that `twin marks` gave them
 """
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from capture.validate import ValidatedSession
     from capture.vault import SessionFolder
     from training.compare import QAReport
+    from training.dataset.build import DatasetRecipe
 
 PERSON_SEED = 6  # below scripts.pretrain_appearance.FIRST_SEED: the embedded base has never seen her
 ARC_DEG = 100.0
@@ -63,17 +64,28 @@ def run_demo(
     folder: Path, *, size: Size, ablate: bool, say: Callable[[str], None], base: Path | None = None
 ) -> tuple[Path, QAReport, Report]:
     """The whole path; returns the page of the comparison, its verdict and its report."""
+    from training.bases import EMBEDDED
+    from training.dataset.build import DatasetRecipe
+
+    step = _Steps(say)
+    recipe = DatasetRecipe(holdout_cameras=HELD_OUT_CAMERAS, holdout_lights=(HELD_OUT_LIGHT,))
+    session = prepare(folder, size=size, person_seed=PERSON_SEED, recipe=recipe, step=step)
+    return _learn_and_judge(session, folder / "report", base or EMBEDDED, size.steps, ablate, step)
+
+
+def prepare(
+    folder: Path, *, size: Size, person_seed: int, recipe: DatasetRecipe, step: Callable[..., None]
+) -> SessionFolder:
+    """From a simulated shoot of a person to her data set; `step` is told of every step and where its result lies."""
     from calibration.landmarks import find_marks
     from calibration.rig import calibrate
     from capture.ingest import ingest
     from capture.stage.shoot import ShootPlan, write_shoot
     from capture.vault import Vault
-    from training.bases import EMBEDDED
-    from training.dataset.build import DatasetRecipe, build_dataset
+    from training.dataset.build import build_dataset
 
-    step = _Steps(say)
     plan = ShootPlan(
-        person_seed=PERSON_SEED, cameras=size.cameras, arc_deg=ARC_DEG, lights=size.lights, takes=size.takes,
+        person_seed=person_seed, cameras=size.cameras, arc_deg=ARC_DEG, lights=size.lights, takes=size.takes,
         image_size=size.pixels, board_shots=size.board_shots, chart=False, ball=False,
     )  # fmt: skip
     card = folder / "card"
@@ -91,10 +103,9 @@ def run_demo(
     count = _confirm(validated, truth, confirmed)
     birthmarks, report = find_marks(validated, rig, confirmed=confirmed)
     step(f"marks: {count} confirmed by the simulated technician, {_trouble(report)}", validated.folder.derived("marks"))
-    recipe = DatasetRecipe(holdout_cameras=HELD_OUT_CAMERAS, holdout_lights=(HELD_OUT_LIGHT,))
     dataset, report = build_dataset(validated, rig, birthmarks, recipe=recipe)
-    step(f"dataset: {report.facts.get('used', 'as before')}, {_trouble(report)}", dataset.folder)
-    return _learn_and_judge(validated.folder, folder / "report", base or EMBEDDED, size.steps, ablate, step)
+    step(f"dataset: {report.facts.get('crops', 'as before')}, {_trouble(report)}", dataset.folder)
+    return validated.folder
 
 
 def _learn_and_judge(
@@ -106,10 +117,12 @@ def _learn_and_judge(
     from training.render import held_out, render
 
     arms: dict[str, str | None] = {"base": None, "twin": "twin"}
-    recipes = {"twin": TrainRecipe(steps=steps)}
+    # Half the default rank and no mean over steps: what the shipped base was tried with.
+    recipe = TrainRecipe(steps=steps, rank=16, alpha=16, ema=0.0)
+    recipes = {"twin": recipe}
     if ablate:
         arms[UNWEIGHTED] = UNWEIGHTED
-        recipes[UNWEIGHTED] = TrainRecipe(steps=steps, mark_weight=1.0)
+        recipes[UNWEIGHTED] = recipe.model_copy(update={"mark_weight": 1.0})
     for name, recipe in recipes.items():
         twin, _ = train(session, name, base=base, recipe=recipe)
         step(f"train: {name}, {steps} steps with mark weight {recipe.mark_weight:g}", twin.folder)

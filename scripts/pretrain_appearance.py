@@ -13,6 +13,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import multiprocessing
+import string
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,17 +27,21 @@ from numpy.typing import NDArray
 
 from capture.issues import JsonObject
 from capture.store import write_atomic
+from training.dataset.framing import BUST_BELOW_CROWN_M
 
 if TYPE_CHECKING:
     from calibration.camera import Camera
     from capture.stage.lens import StageLight
     from capture.stage.person import Person
     from capture.stage.scene import Scene
+    from training.dataset.body_map import BodyField
 
 FIRST_SEED = 10_000  # people below this seed belong to demos, tests and judgements
-VIEWS_PER_PERSON = 16
-VIEWS_PER_LIGHT = 4
-PIXELS = 80
+VIEWS_PER_PERSON = 12
+VIEWS_PER_LIGHT = 3
+PIXELS = 128
+CLOSE_UPS = 0.4  # share of the views
+_OUTLINE_PX = 288  # side of the simulated outlines that the body map is made from
 VAE_PICTURES = 2000
 MAX_MARKS = 20
 MARKS_KEPT = 0.5
@@ -48,6 +53,7 @@ class Shard:
     """Pictures of a few people."""
 
     pictures: NDArray[np.uint8]  # (N, P, P, 3) RGB
+    maps: NDArray[np.uint8]  # (N, P, P, 3) RGB, the control image
     vectors: NDArray[np.float32]  # (N, VIEW_LIGHT_SIZE)
     captions: NDArray[np.str_]  # (N,)
     marks: NDArray[np.float32]  # (N, MAX_MARKS, 3) u, v, radius in pixels; radius 0 = none
@@ -62,21 +68,46 @@ def _draw_person(seed: int) -> Shard:
 
     rng = np.random.default_rng(seed)
     person = _fewer_marks(make_person(seed), rng)
-    pictures = np.empty((VIEWS_PER_PERSON, PIXELS, PIXELS, 3), np.uint8)
+    pictures, maps = (np.empty((VIEWS_PER_PERSON, PIXELS, PIXELS, 3), np.uint8) for _ in range(2))
     vectors = np.empty((VIEWS_PER_PERSON, VIEW_LIGHT_SIZE), np.float32)
     marks = np.zeros((VIEWS_PER_PERSON, MAX_MARKS, 3), np.float32)
     captions: list[str] = []
     outfit, backdrop = str(rng.choice(sorted(OUTFITS))), str(rng.choice(sorted(BACKDROPS)))
     arms = [Limb(*rng.normal((0.0, 12.0, 8.0), (6.0, 4.0, 5.0))) for _ in range(2)]
-    stance = Stance(facing_deg=float(rng.uniform(-180, 180)), arm_left=arms[0], arm_right=arms[1])
+    stance = Stance(facing_deg=float(rng.uniform(-60, 60)), arm_left=arms[0], arm_right=arms[1])
     scene = Scene(person, stance, outfit=outfit, backdrop=backdrop)
+    field, arc = _field(scene, rng)
     for k in range(VIEWS_PER_PERSON):
         if k % VIEWS_PER_LIGHT == 0:
             light = _random_light(rng)
-        pictures[k], vectors[k], text, found = _draw_view(scene, light, rng)
+        around = float(rng.uniform(-0.5, 0.5) * arc)
+        pictures[k], maps[k], vectors[k], text, found = _draw_view(scene, light, field, around, rng)
         captions.append(text)
         marks[k, : len(found)] = np.reshape(found[:MAX_MARKS], (-1, 3))
-    return Shard(pictures, vectors, np.array(captions), marks)
+    return Shard(pictures, maps, vectors, np.array(captions), marks)
+
+
+def _field(scene: Scene, rng: np.random.Generator) -> tuple[BodyField, float]:
+    """Her body field as a rig of a dozen cameras would see her outlines, and the arc in degrees that it spans.
+
+    Made as the data set makes it, so that the base meets the same defects of a hull.
+    """
+    from calibration.camera import Camera
+    from calibration.pose import Pose
+    from capture.stage.render import render_mask
+    from capture.stage.rig import make_rig
+    from training.dataset.body_map import body_field
+
+    arc = float(rng.choice([100.0, 140.0, 360.0]))
+    stages = make_rig(int(rng.integers(9, 15)), seed=int(rng.integers(2**31)), image_size=_OUTLINE_PX, arc_deg=arc)
+    cameras = []
+    for stage in stages:
+        pose = Pose(stage.pose[:3, :3], stage.pose[:3, 3])
+        lens = np.array(stage.distortion)
+        cameras.append(Camera(stage.id, stage.width, stage.height, stage.fx, stage.fy, stage.cx, stage.cy, lens, pose))
+    masks = {c.id: render_mask(scene, stage) for c, stage in zip(cameras, stages, strict=True)}
+    top = standing_aim(scene.vertices) + (0, 0, BUST_BELOW_CROWN_M) + rng.normal(0, 0.002, 3)
+    return body_field(cameras, masks, crown=top, facing_deg=scene.stance.facing_deg), arc
 
 
 def _fewer_marks(person: Person, rng: np.random.Generator) -> Person:
@@ -98,20 +129,24 @@ def _random_light(rng: np.random.Generator) -> StageLight:
     return StageLight("key", azimuth, elevation, (red, green, blue), power, ambient)
 
 
-def _draw_view(
-    scene: Scene, light: StageLight, rng: np.random.Generator
-) -> tuple[NDArray[np.uint8], NDArray[np.float32], str, list[tuple[float, float, float]]]:
+_View = tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.float32], str, list[tuple[float, float, float]]]
+
+
+def _draw_view(scene: Scene, light: StageLight, field: BodyField, around_deg: float, rng: np.random.Generator) -> _View:
+    """Picture, body map, conditioning vector, caption and marks of one view from an azimuth of the studio."""
     from capture.session import Light
     from capture.stage.lens import StageCamera, pose_tuple
     from capture.stage.render import render
     from training.dataset.conditions import caption, features, lighting_of, view_of
-    from training.dataset.framing import BUST, crop_camera
+    from training.dataset.framing import BUST, CLOSE_UP, crop_camera
 
-    aim = standing_aim(scene.vertices) + rng.normal(0, 0.006, 3)
-    around, rise, distance = rng.uniform(-np.pi, np.pi), np.radians(rng.uniform(-8, 28)), rng.uniform(2.0, 3.2)
+    framing, aim = BUST, standing_aim(scene.vertices) + rng.normal(0, 0.006, 3)
+    if rng.random() < CLOSE_UPS:
+        framing, aim = CLOSE_UP, _close_aim(scene, rng)
+    around, rise, distance = np.radians(around_deg), np.radians(rng.uniform(-8, 28)), rng.uniform(2.0, 3.2)
     flat = distance * np.cos(rise)
     centre = aim + np.array([flat * np.cos(around), flat * np.sin(around), distance * np.sin(rise)])
-    crop = crop_camera("crop", centre, aim, BUST, PIXELS)
+    crop = crop_camera("crop", centre, aim, framing, PIXELS)
     pose = pose_tuple(crop.world_from_camera.matrix)
     stage = StageCamera("crop", PIXELS, PIXELS, crop.fx, crop.fy, crop.cx, crop.cy, (0.0,) * 5, pose)
     picture = render(scene, stage, light, supersample=2)[..., ::-1]
@@ -122,23 +157,32 @@ def _draw_view(
     )  # fmt: skip
     lighting = lighting_of(session_light, scene.stance.facing_deg)
     text = caption(
-        view, lighting, trigger="", framing=BUST.name, outfit=str(scene.outfit), backdrop=str(scene.backdrop)
+        view, lighting, trigger="", framing=framing.name, outfit=str(scene.outfit), backdrop=str(scene.backdrop)
     )
-    return picture, features(view, lighting), text, _seen_marks(scene, crop)
+    drawn = field.draw(crop)[..., ::-1]
+    return picture, drawn, features(view, lighting), text, _seen_marks(scene, crop)
+
+
+def _close_aim(scene: Scene, rng: np.random.Generator) -> NDArray[np.float64]:
+    """The middle of the face, or any place of head, neck, shoulders and chest."""
+    from training.dataset.framing import FACE_BELOW_CROWN_M
+
+    aim = standing_aim(scene.vertices) + (0, 0, BUST_BELOW_CROWN_M - FACE_BELOW_CROWN_M)
+    if rng.random() < 0.5:
+        return np.asarray(aim + rng.normal(0, 0.006, 3))
+    near = scene.vertices[scene.vertices[:, 2] > aim[2] - 0.30]
+    return near[rng.integers(len(near))].astype(np.float64)
 
 
 def standing_aim(vertices: NDArray[np.float32]) -> NDArray[np.float64]:
     """The aimed point of the bust framing of a standing body with vertices (V, 3)."""
-    from training.dataset.framing import BUST
-
     crown = float(vertices[:, 2].max())
     head = vertices[vertices[:, 2] > crown - 0.30]
     middle = (head.min(axis=0) + head.max(axis=0)) / 2
-    return np.array([middle[0], middle[1], crown - BUST.below_crown_m])
+    return np.array([middle[0], middle[1], crown - BUST_BELOW_CROWN_M])
 
 
 def _seen_marks(scene: Scene, crop: Camera) -> list[tuple[float, float, float]]:
-
     sizes = {mark.id: mark.diameter_m for mark in scene.person.marks}
     found = []
     for name, (position, normal) in scene.mark_positions_world().items():
@@ -151,9 +195,13 @@ def _seen_marks(scene: Scene, crop: Camera) -> list[tuple[float, float, float]]:
 
 def load(work: Path) -> Shard:
     """Every picture that `draw` has finished."""
-    shards = [np.load(path, allow_pickle=False) for path in sorted(work.glob("shards/*.npz"))]
-    parts = {key: np.concatenate([s[key] for s in shards]) for key in ("pictures", "vectors", "captions", "marks")}
-    return Shard(**parts)
+    pictures, maps = (np.asarray(_all_of(work, name), np.uint8) for name in ("pictures", "maps"))
+    vectors, marks = (np.asarray(_all_of(work, name), np.float32) for name in ("vectors", "marks"))
+    return Shard(pictures, maps, vectors, np.asarray(_all_of(work, "captions"), np.str_), marks)
+
+
+def _all_of(work: Path, name: str) -> NDArray[np.generic]:
+    return np.concatenate([np.load(path, allow_pickle=False)[name] for path in sorted(work.glob("shards/*.npz"))])
 
 
 @app.command()
@@ -177,9 +225,24 @@ def _draw_shard(job: tuple[Path, int, int]) -> None:
     shards = [_draw_person(seed) for seed in range(first, first + count)]
     part = work / f"shards/.{first - FIRST_SEED:05d}.npz"
     with part.open("wb") as stream:
-        joined = Shard(*(np.concatenate([getattr(s, name) for s in shards]) for name in Shard.__annotations__))
-        np.savez(stream, pictures=joined.pictures, vectors=joined.vectors, captions=joined.captions, marks=joined.marks)
+        parts = {name: np.concatenate([getattr(s, name) for s in shards]) for name in Shard.__annotations__}
+        np.savez(stream, allow_pickle=False, **parts)
     part.replace(work / f"shards/{first - FIRST_SEED:05d}.npz")
+
+
+def _named(captions: list[str], seed: int) -> list[str]:
+    """The captions, half of them with a name of the person in front of the class word, as a twin's trigger stands.
+
+    A base that never met a name takes "sks person" for "person", and then nothing can be learned of one alone.
+    """
+    rng = np.random.default_rng(seed)
+    people = len(captions) // VIEWS_PER_PERSON
+    names = ["".join(rng.choice(list(string.ascii_lowercase), 3)) for _ in range(people)]
+    told = rng.random(len(captions)) < 0.5
+    return [
+        text.replace("photo of person", f"photo of {names[k // VIEWS_PER_PERSON]} person") if named else text
+        for k, (text, named) in enumerate(zip(captions, told, strict=True))
+    ]
 
 
 def _batches(count: int, size: int, seed: int) -> Iterator[NDArray[np.int64]]:
@@ -198,18 +261,20 @@ def vae(work: Path) -> None:
 
     data = load(work)
     model = build_vae(data.pictures[:: max(1, len(data.pictures) // VAE_PICTURES)])
-    parts, error = [], 0.0
-    with torch.no_grad():
-        for i in range(0, len(data.pictures), 64):
-            pictures = torch.from_numpy(data.pictures[i : i + 64]).permute(0, 3, 1, 2).float() / 127.5 - 1
-            code = model.encode(pictures).latent
-            error += float((model.decode(code).sample - pictures).abs().mean() * 127.5) * len(pictures)
-            parts.append((code * model.config.scaling_factor).half())
     model.save_pretrained(work / "vae")
-    np.save(work / "latents.npy", torch.cat(parts).numpy())
-    facts: JsonObject = {"pictures": VAE_PICTURES, "mean_error_of_255": round(error / len(data.pictures), 2)}
+    facts: JsonObject = {"pictures": VAE_PICTURES}
+    for name, pictures in (("latents", data.pictures), ("control", data.maps)):
+        parts, error = [], 0.0
+        with torch.no_grad():
+            for i in range(0, len(pictures), 64):
+                values = torch.from_numpy(pictures[i : i + 64]).permute(0, 3, 1, 2).float() / 127.5 - 1
+                code = model.encode(values).latent
+                error += float((model.decode(code).sample - values).abs().mean() * 127.5) * len(values)
+                parts.append((code * model.config.scaling_factor).half())
+        np.save(work / f"{name}.npy", torch.cat(parts).numpy())
+        facts[f"mean_error_of_{name}"] = round(error / len(pictures), 2)
     write_atomic(work / "vae.json", json.dumps(facts))
-    typer.echo(f"{len(data.pictures)} latents, mean error {facts['mean_error_of_255']} of 255")
+    typer.echo(f"{len(data.pictures)} pictures through the autoencoder: {facts}")
 
 
 class Clock:
@@ -241,19 +306,27 @@ def base(work: Path, minutes: float = 50, batch: int = 16, rate: float = 8e-4, s
     Goes on from the averaged copy that WORK holds, with a learning rate that rises and falls anew.
     """
     import torch
-    from diffusers import AutoencoderDC, FluxPipeline
+    from diffusers import AutoencoderDC, FluxControlPipeline
     from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
     from training.bases.embedded import POOLED, TEXT_WIDTH, build_pipeline
     from training.bases.trainable import TrainableBase
     from training.bases.view_light import ViewLightEncoder
+    from training.energy import meter_for
+    from training.recipe import EnergyRecipe
 
-    data, latents = load(work), torch.from_numpy(np.load(work / "latents.npy")).float()
-    words = sorted({str(text) for text in data.captions} | {"photo of sks person"})
-    done = 0
+    # In half precision and read from the disk as they are needed: thousands of people do not fit beside a training.
+    latents, control = (
+        torch.from_numpy(np.load(work / f"{name}.npy", mmap_mode="c")) for name in ("latents", "control")
+    )
+    drawn = [str(text) for text in _all_of(work, "captions")]
+    words, captions = sorted(set(drawn)), _named(drawn, seed)
+    done, meter = 0, meter_for(EnergyRecipe())
     if (work / "base" / "training.json").is_file():
-        done = int(json.loads((work / "base" / "training.json").read_text())["steps"])
-        pipe = FluxPipeline.from_pretrained(str(work / "base"), local_files_only=True)
+        before = json.loads((work / "base" / "training.json").read_text())
+        done = int(before["steps"])
+        meter.joules_before, meter.seconds_before = 3.6e6 * before["energy"]["kwh"], before["energy"]["seconds"]
+        pipe = FluxControlPipeline.from_pretrained(str(work / "base"), local_files_only=True)
         encoder = ViewLightEncoder.load(work / "base" / "view_light").train().requires_grad_(True)
     else:
         pipe = build_pipeline(AutoencoderDC.from_pretrained(work / "vae").eval(), words, seed)
@@ -266,8 +339,8 @@ def base(work: Path, minutes: float = 50, batch: int = 16, rate: float = 8e-4, s
     smooth = cast(TrainableBase, averaged.module)
     pipe.transformer.compile(dynamic=False)  # after the copy, which stays plain; a fifth less processor time a step
     optimiser = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.01, betas=(0.9, 0.99), fused=True)
-    tokens = model.tokenise([str(text) for text in data.captions])
-    vectors = torch.from_numpy(data.vectors)
+    tokens = model.tokenise(captions)
+    vectors = torch.from_numpy(np.asarray(_all_of(work, "vectors"), np.float32))
     facts: JsonObject = {"batch": batch, "seed": seed}
     clock, generator, mean = Clock(minutes), torch.Generator().manual_seed(seed), 0.0
     saved = 0.0
@@ -277,7 +350,9 @@ def base(work: Path, minutes: float = 50, batch: int = 16, rate: float = 8e-4, s
         for group in optimiser.param_groups:
             group["lr"] = clock.rate(rate, step)
         index = torch.from_numpy(rows)
-        loss = model.loss(latents[index], tokens.select(index), vectors[index], generator)
+        loss = model.loss(
+            latents[index].float(), control[index].float(), tokens.select(index), vectors[index], generator
+        )
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -286,10 +361,11 @@ def base(work: Path, minutes: float = 50, batch: int = 16, rate: float = 8e-4, s
         mean += max(0.02, 1 / (step + 1)) * (loss.item() - mean)
         if step % 100 == 0:
             typer.echo(f"base step {step} {clock.seconds:.0f} s loss {mean:.4f}")
+        used = meter.read().to_json(EnergyRecipe())
         if clock.seconds - saved > 300:
             saved = clock.seconds
-            smooth.save(work / "base", {"steps": done + step, **facts, "loss": mean})
-    smooth.save(work / "base", {"steps": done + step, **facts, "loss": mean})
+            smooth.save(work / "base", {"steps": done + step, **facts, "loss": mean, "energy": used})
+    smooth.save(work / "base", {"steps": done + step, **facts, "loss": mean, "energy": used})
     typer.echo(f"base done: {step} steps, loss {mean:.4f}")
 
 
@@ -297,9 +373,11 @@ def base(work: Path, minutes: float = 50, batch: int = 16, rate: float = 8e-4, s
 def export(work: Path, to: Path) -> None:
     """Write the trained base in half precision, with its card, where training and rendering look for it."""
     import torch
-    from diffusers import FluxPipeline
+    from diffusers import FluxControlPipeline
 
-    pipe = FluxPipeline.from_pretrained(str(work / "base"), local_files_only=True, dtype=torch.float16)
+    from training.dataset.body_map import CODE
+
+    pipe = FluxControlPipeline.from_pretrained(str(work / "base"), local_files_only=True, dtype=torch.float16)
     pipe.save_pretrained(to, safe_serialization=True)
     for path in to.rglob("*.json"):  # no path of the machine that trained it
         content = json.loads(path.read_text())
@@ -313,7 +391,7 @@ def export(work: Path, to: Path) -> None:
     }
     for part in ("config.json", "model.safetensors"):
         write_atomic(to / "view_light" / part, (work / "base" / "view_light" / part).read_bytes())
-    card = {"pixels": PIXELS, "steps": 8, "licence": "same as this repository", "training": facts}
+    card = {"pixels": PIXELS, "steps": 8, "licence": "same as this repository", "body_map": CODE, "training": facts}
     write_atomic(to / "likeness.json", json.dumps(card, indent=1) + "\n")
     size = sum(path.stat().st_size for path in to.rglob("*") if path.is_file())
     typer.echo(f"{to}: {size / 1e6:.1f} MB")

@@ -35,6 +35,7 @@ def render(
         list[str] | None,
         typer.Option(help="AZIMUTH,ELEVATION[,METRES] relative to her; may be repeated  [default: the held-out views]"),
     ] = None,
+    take: Annotated[str, typer.Option(help="The take whose pose and outfit --view shows.  [default: the first]")] = "",
     light: Annotated[str, typer.Option(help="AZIMUTH,ELEVATION of the light of --view, relative to her.")] = "30,35",
     vault: VaultPath = DEFAULT_VAULT,
     force: Force = False,
@@ -55,7 +56,7 @@ def render(
         lighting = Lighting(from_azimuth, from_elevation, (1.0, 1.0, 1.0), intensity=0.7, ambient=0.2)
         places = [[*numbers("--view", text, 2, 3), USUAL_DISTANCE_M][:3] for text in view]
         views = [View(azimuth, elevation, metres) for azimuth, elevation, metres in places]
-        name, requests = f"{twin}-views", [posed(folder, one, lighting) for one in views]
+        name, requests = f"{twin}-views", [posed(folder, one, lighting, take=take) for one in views]
     made, report = run(folder, requests, name=name, base=base or EMBEDDED, twin=twin, recipe=chosen, force=force)
     printer_of(ctx).outcome(
         Outcome(

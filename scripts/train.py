@@ -35,15 +35,22 @@ def train(
     chosen = recipe_of(recipe).train
 
     from training.bases import EMBEDDED
+    from training.census import take_census
+    from training.dataset.frames import load_dataset
     from training.loop import train as run
 
     printer = printer_of(ctx)
+    census = take_census(load_dataset(folder.derived("dataset")))
+    printer.event("census", census.line(), census.to_json())
+    for row in () if printer.machine else census.table():
+        printer.say(f"  {row}")
     with printer.progress("training, loss", chosen.steps) as step:
         made, report = run(folder, twin, base=base or EMBEDDED, recipe=chosen, force=force, progress=step)
+    steps = int(str(report.facts.get("steps", chosen.steps)))  # fewer where it stopped by itself
     printer.outcome(
         Outcome(
             "train",
-            f"twin {made.name} of {made.person} learned in {counted(chosen.steps, 'step')}",
+            f"twin {made.name} of {made.person} learned in {counted(steps, 'step')}",
             report,
             where=(page_of(made.folder), made.adapter),
             next_step=f"twin render {session} --twin {twin}",

@@ -27,6 +27,7 @@ VERBS = (
     "body",
     "marks",
     "dataset",
+    "plan",
     "train",
     "render",
     "compare",
@@ -69,7 +70,7 @@ def test_no_verb_shows_the_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert [verb for verb in VERBS if f"\n  {verb} " not in said] == []
 
 
-@pytest.mark.parametrize("verb", ["calibrate", "marks", "dataset", "train", "render", "compare"])
+@pytest.mark.parametrize("verb", ["calibrate", "marks", "dataset", "plan", "train", "render", "compare"])
 def test_a_missing_vault_is_one_line(verb: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(verb, "s1", "--vault", str(tmp_path / "none")) == errors.EXIT_USAGE
     said = capsys.readouterr()

@@ -52,7 +52,8 @@ def row_of(azimuth: int, light: str) -> JsonObject:
         for i, (u, v, d) in enumerate((*DISCS, (70.0, 60.0, 1.5)), 1)
     ]
     return {
-        "file_name": name, "mask": f"masks/{name}", "text": "a caption", "shot": f"stills/take1/{light}/cam{azimuth}",
+        "file_name": name, "mask": f"masks/{name}", "body_map": f"maps/{name}",
+        "text": "a caption", "shot": f"stills/take1/{light}/cam{azimuth}",
         "frame": 0, "take": "take1", "light": light, "camera": f"cam{azimuth}", "framing": "bust",
         "crop": camera.to_json(),
         "view": {"azimuth_deg": azimuth, "elevation_deg": 0.0, "distance_m": 2.5},

@@ -32,6 +32,7 @@ def row(azimuth: float = 0.0, *, light: Mapping[str, JsonValue] | None = None, *
         "file_name": f"az{azimuth:g}.png",
         "text": "photo of person",
         "mask": f"masks/az{azimuth:g}.png",
+        "body_map": f"maps/az{azimuth:g}.png",
         "shot": "stills/take1/key/cam01",
         "frame": 0,
         "take": "take1",

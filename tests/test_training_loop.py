@@ -6,82 +6,42 @@ import datetime as dt
 import json
 from pathlib import Path
 
-import cv2
-import numpy as np
 import pytest
 import torch
-from conftest import CONSENT, session_toml
+from conftest import CONSENT
 from safetensors import safe_open
+from tiny_twin import LIGHT, SHORT, adapter_of, write_base, write_session
 
 from capture import store
 from capture.errors import ConsentRefused, IncompleteInput
 from capture.images import read_image
-from capture.vault import SessionFolder, Vault
+from capture.vault import SessionFolder
 from training.bases.flux import FluxBase
-from training.dataset.conditions import Lighting, View, caption
-from training.dataset.frames import MASKS, Frame, MarkSeen, Split, write_metadata
-from training.dataset.framing import BUST, crop_camera
+from training.dataset.conditions import View
 from training.loop import learning_rate, load_twin, train
 from training.recipe import RenderRecipe, TrainRecipe
 from training.render import held_out, posed, render
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
-SHORT = TrainRecipe(steps=6, batch=2, rank=4, alpha=2, checkpoint_every=2, warm_up=1)
-LIGHT = Lighting(30, 30, (1, 1, 1), 0.7, 0.2)
 
 
 @pytest.fixture(scope="session")
 def base_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A pipeline folder of the embedded architecture with random weights."""
-    from training.bases.embedded import POOLED, TEXT_WIDTH, build_pipeline
-    from training.bases.patch_vae import build_vae
-    from training.bases.view_light import ViewLightEncoder
-
-    folder = tmp_path_factory.mktemp("base")
-    words = [caption(View(0, 0, 2), LIGHT, trigger="sks", framing=BUST.name, outfit="red", backdrop="grey")]
-    torch.manual_seed(0)
-    pictures = np.random.default_rng(0).integers(0, 255, (4, 80, 80, 3), dtype=np.uint8)
-    build_pipeline(build_vae(pictures), words, 0).save_pretrained(folder, safe_serialization=True)
-    ViewLightEncoder(TEXT_WIDTH, POOLED).save(folder / "view_light")
-    store.write_json(folder / "likeness.json", {"pixels": 80, "steps": 2, "licence": "none"})
-    return folder
+    return write_base(tmp_path_factory.mktemp("base"))
 
 
 @pytest.fixture
 def session(tmp_path: Path) -> SessionFolder:
-    """A session with a hand-made data set of eight crops, two of them held out."""
-    vault = Vault(tmp_path / "vault")
-    folder = vault.session("p001", "s001")
-    store.write_atomic(folder.toml, session_toml())
-    store.write_atomic(vault.consent_file("p001", "c001"), CONSENT)
-    target = folder.derived("dataset")
-    rng, frames = np.random.default_rng(0), []
-    for k in range(8):
-        split = Split.TEST if k >= 6 else Split.TRAIN
-        a = np.radians(40 * k)
-        aim = np.array([0, 0, 1.4])
-        crop = crop_camera("cam1", aim + 2.5 * np.array([np.cos(a), np.sin(a), 0.1]), aim, BUST, 80)
-        view = View(40.0 * k, 5.0, 2.5)
-        text = caption(view, LIGHT, trigger="sks", framing=BUST.name, outfit="red", backdrop="grey")
-        seen = MarkSeen(id="m01", u=40, v=50, radius_px=3, facing_deg=20, visible=True)
-        frame = Frame(
-            file_name=f"{k}.png", mask=f"{MASKS}/{k}.png", text=text, shot=f"stills/take1/light1/cam{k}", frame=0,
-            take="take1", light="light1", camera="cam1", framing=BUST.name, crop=crop.to_json(), view=view,
-            lighting=LIGHT, marks=(seen,), split=split,
-        )  # fmt: skip
-        (target / split.value / MASKS).mkdir(parents=True, exist_ok=True)
-        cv2.imwrite(str(target / split.value / f"{k}.png"), rng.integers(0, 255, (80, 80, 3), np.uint8))
-        cv2.imwrite(str(target / split.value / MASKS / f"{k}.png"), np.full((80, 80), 255, np.uint8))
-        frames.append(frame)
-    write_metadata(target, frames)
-    store.finish(target, "dataset", consent="c001", inputs={}, settings={"trigger": "sks"}, result={})
-    return folder
+    return write_session(tmp_path)
 
 
-def adapter_of(path: Path) -> dict[str, torch.Tensor]:
-    from safetensors.torch import load_file
-
-    return load_file(path)
+def test_a_base_that_reads_body_maps_of_another_code_is_refused(session: SessionFolder, tmp_path: Path) -> None:
+    other = write_base(tmp_path / "other")
+    card = json.loads((other / "likeness.json").read_text())
+    store.write_json(other / "likeness.json", card | {"body_map": "colours of the rainbow"})
+    with pytest.raises(ValueError, match="the base knows 'colours of the rainbow'; run twin dataset again"):
+        train(session, "twin", base=other, recipe=SHORT)
+    assert not session.vault.twin("p001", "twin").exists()
 
 
 def test_killed_at_any_checkpoint_and_resumed_gives_the_same_adapter(session: SessionFolder, base_folder: Path) -> None:
@@ -115,7 +75,7 @@ def test_a_damaged_checkpoint_is_passed_over(session: SessionFolder, base_folder
 
     with pytest.raises(KeyboardInterrupt):
         train(session, "twin", base=base_folder, recipe=SHORT, progress=kill)
-    last = sorted((session.vault.twin("p001", "twin") / "appearance" / "checkpoints").glob("step-*.pt"))[-1]
+    last = sorted((session.vault.twin("p001", "twin") / "appearance" / "checkpoints").glob("step-*.safetensors"))[-1]
     last.write_bytes(last.read_bytes()[:100])
     _, report = train(session, "twin", base=base_folder, recipe=SHORT)
     assert report.facts["resumed_from"] == 2
@@ -136,7 +96,7 @@ def test_the_adapter_carries_its_origin_and_changes_the_base(session: SessionFol
     plain, tuned = FluxBase(base_folder), FluxBase(base_folder)
     tuned.load_adapter(twin.folder)
     views = [(View(0, 5, 2.5), LIGHT)]
-    condition = plain.encode_conditions(["photo of sks person"], views)
+    condition = plain.encode_conditions(["photo of sks person"], views, torch.zeros(1, 3, 80, 80))
     pictures = [model.sample(condition, seeds=[1], steps=2) for model in (plain, tuned)]
     assert float((pictures[0] - pictures[1]).abs().max()) > 0
 
@@ -163,7 +123,7 @@ def test_renders_need_consent_and_bear_their_label(session: SessionFolder, base_
     from training.disclose import read_disclosure
 
     twin, _ = train(session, "twin", base=base_folder, recipe=SHORT)
-    requests = [*held_out(session), posed(session, View(10, 0, 2.5), LIGHT, outfit="red")]
+    requests = [*held_out(session), posed(session, View(10, 0, 2.5), LIGHT)]
     made, _ = render(session, requests, name="r1", base=base_folder, twin="twin", recipe=RenderRecipe(steps=2))
     assert len(made.files) == 3
     delivered = read_image(made.files[0])
@@ -177,6 +137,18 @@ def test_renders_need_consent_and_bear_their_label(session: SessionFolder, base_
     store.write_atomic(session.vault.consent_file("p001", "c001"), withdrawn)
     with pytest.raises(ConsentRefused, match="withdrawn on 2024-01-01"):
         render(session, requests, name="r2", base=base_folder, twin="twin", recipe=RenderRecipe(steps=2))
+
+
+def test_a_view_is_asked_for_in_her_pose(session: SessionFolder) -> None:
+    front, side = (posed(session, View(a, 0, 2.5), LIGHT) for a in (0.0, 90.0))
+    assert front.body_map.shape == (80, 80, 3)
+    assert front.body_map[40, 40].any()
+    assert not front.body_map[2, 2].any()
+    # Forward of her is what the front shows nearest, and her left what the side does.
+    assert front.body_map[45, 40, 0] > side.body_map[45, 40, 0] + 30
+    assert side.body_map[45, 40, 1] > front.body_map[45, 40, 1] + 30
+    with pytest.raises(IncompleteInput, match="take 'take9' has no body map in the data set; it has take1"):
+        posed(session, View(0, 0, 2.5), LIGHT, take="take9")
 
 
 def test_a_tampered_adapter_is_not_rendered(session: SessionFolder, base_folder: Path) -> None:

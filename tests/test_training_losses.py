@@ -25,7 +25,7 @@ def test_without_marks_or_with_weight_one_the_map_is_flat() -> None:
 def test_misuse_is_named() -> None:
     with pytest.raises(ValueError, match="mark weight must be 1 .* or more, got 0.5"):
         mark_weights([], pixels=80, stride=4, weight=0.5)
-    with pytest.raises(ValueError, match="crop of 82 px is not a whole number of latent cells of 4 px"):
+    with pytest.raises(ValueError, match="crop of 82 x 82 px is not a whole number of latent cells of 4 px"):
         mark_weights([], pixels=82, stride=4, weight=10)
 
 

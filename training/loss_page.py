@@ -8,29 +8,78 @@ from pathlib import Path
 import numpy as np
 from markupsafe import Markup
 
+from capture.issues import JsonValue
 from capture.report import figures, page, verdict
 from capture.store import write_atomic, write_json
 from training.recipe import TrainRecipe
+from training.validation import Stand, Validation
 
 _WIDTH, _HEIGHT, _LEFT, _BOTTOM = 900, 360, 70, 40
 _WINDOW = 25
 
 
-def write_loss_page(folder: Path, twin: str, losses: Sequence[float], recipe: TrainRecipe) -> None:
-    """Write `loss.json` and `report.html` of a run with one loss for each step."""
-    write_json(folder / "loss.json", {"loss": [round(float(v), 6) for v in losses]})
+def write_loss_page(
+    folder: Path, twin: str, losses: Sequence[float], recipe: TrainRecipe, validations: Sequence[Validation] = ()
+) -> None:
+    """Write `loss.json` and `report.html` of a run with one loss for each step and what was validated."""
+    history: list[JsonValue] = [v.to_json() for v in validations]
+    write_json(folder / "loss.json", {"loss": [round(float(v), 6) for v in losses], "validations": history})
     smooth = smoothed(losses)
     numbers = {
         "steps": str(len(losses)),
         "loss, first 25": f"{smooth[min(_WINDOW, len(smooth)) - 1]:.3f}",
         "loss, last 25": f"{smooth[-1]:.3f}",
         "mark weight": f"{recipe.mark_weight:g}",
-        "LoRA rank": str(recipe.rank),
+        "adapter": f"{recipe.adapter}, rank {recipe.rank}",
     }
+    best = Stand(tuple(validations)).best
+    if best is not None:
+        numbers |= {"kept: step": str(best.step), "marks kept there": f"{best.kept} of {best.observable}"}
     line = f"Trained {twin}: {len(losses)} steps"
     detail = "A falling loss says that training ran. Whether her marks were kept, only the comparison can say."
     body = verdict(line, tone="good", detail=detail) + figures(numbers) + Markup("<h2>Loss by step</h2>")
-    write_atomic(folder / "report.html", page(f"Training of {twin}", body + Markup(loss_svg(losses))))
+    body += Markup(loss_svg(losses))
+    if best is not None:
+        body += Markup("<h2>Held-out views while it learned</h2>") + Markup(validation_svg(validations, best))
+        body += Markup("<p>{}</p>").format(
+            "The adapter of the marked step was kept: most birthmarks first, then nearest colour. These views chose "
+            "it, so that a comparison on them alone is too kind."
+        )
+    write_atomic(folder / "report.html", page(f"Training of {twin}", body))
+
+
+def validation_svg(validations: Sequence[Validation], best: Validation) -> str:
+    """An SVG with one small plot for each measure, its last value beside it and the kept step as a line."""
+    measures = {
+        "marks kept, %": [100 * v.kept_share for v in validations],
+        "colour, CIEDE2000": [v.delta_e for v in validations],
+        "structure, SSIM": [v.ssim for v in validations],
+    }
+    steps = [v.step for v in validations]
+    last, each = max(steps), _HEIGHT // 2
+    rows = []
+    for row, (name, values) in enumerate(measures.items()):
+        top, above = max(*values, 1e-6) * 1.1, row * each + 24
+        tall = each - 40
+        points = [
+            (_LEFT + s * (_WIDTH - _LEFT - 90) / last, above + (1 - v / top) * tall)
+            for s, v in zip(steps, values, strict=True)
+        ]
+        at = _LEFT + best.step * (_WIDTH - _LEFT - 90) / last
+        rows.append(
+            f'<text x="{_LEFT}" y="{above - 6}" font-size="15">{name}</text>'
+            f'<line x1="{_LEFT}" x2="{_WIDTH - 90}" y1="{above + tall}" y2="{above + tall}" stroke="#ddd"/>'
+            f'<line x1="{at:.1f}" x2="{at:.1f}" y1="{above}" y2="{above + tall}" stroke="#2a7" stroke-width="2"/>'
+            f'<path d="M{" L".join(f"{x:.1f},{y:.1f}" for x, y in points)}" fill="none" stroke="#135" '
+            'stroke-width="3"/>'
+            + "".join(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="#135"/>' for x, y in points)
+            + f'<text x="{points[-1][0] + 10:.1f}" y="{points[-1][1] + 5:.1f}" font-size="15">{values[-1]:.3g}</text>'
+        )
+    return (
+        f'<svg viewBox="0 0 {_WIDTH} {3 * each}" role="img" aria-label="validation by step" style="max-width:100%">'
+        + "".join(rows)
+        + "</svg>"
+    )
 
 
 def smoothed(losses: Sequence[float]) -> list[float]:

@@ -12,14 +12,17 @@ from numpy.typing import NDArray
 
 from capture import consent, store
 from capture.errors import ConsentRefused, IncompleteInput
+from capture.images import read_image
 from capture.issues import JsonObject, Report
 from capture.session import read_session
 from capture.vault import SessionFolder
+from training.adapter import load_adapter
 from training.bases.flux import FluxBase
-from training.bases.protocol import Condition
+from training.cached import as_tensor
+from training.dataset.body_map import BodyField
 from training.dataset.conditions import Lighting, View, caption
-from training.dataset.frames import Frame, Split, load_dataset
-from training.dataset.framing import BUST
+from training.dataset.frames import Frame, Split, TwinDataset, load_dataset
+from training.dataset.framing import BUST, BUST_BELOW_CROWN_M, crop_camera
 from training.disclose import write_disclosed
 from training.loop import Twin, load_twin
 from training.recipe import RenderRecipe
@@ -35,6 +38,7 @@ class Request:
     text: str
     view: View
     lighting: Lighting
+    body_map: NDArray[np.uint8]  # (H, W, 3) BGR, and the size of the picture
     of: Frame | None = None
 
 
@@ -48,17 +52,37 @@ class RenderSet:
 
 def held_out(session: SessionFolder) -> list[Request]:
     """Requests for every frame that was held back from training: what `compare` judges."""
-    frames = load_dataset(session.derived("dataset")).of(Split.TEST)
+    dataset = load_dataset(session.derived("dataset"))
+    frames = dataset.of(Split.TEST)
     if not frames:
         raise IncompleteInput("the data set holds no frame back; name cameras or lights to hold out in the recipe")
-    return [Request(f.text, f.view, f.lighting, f) for f in frames]
+    return requests_for(dataset, frames)
 
 
-def posed(session: SessionFolder, view: View, lighting: Lighting, *, outfit: str = "", backdrop: str = "") -> Request:
-    """A request for any view and light."""
-    trigger = str(load_dataset(session.derived("dataset")).artefact.settings["trigger"])
-    text = caption(view, lighting, trigger=trigger, framing=BUST.name, outfit=outfit, backdrop=backdrop)
-    return Request(text, view, lighting)
+def requests_for(dataset: TwinDataset, frames: Sequence[Frame]) -> list[Request]:
+    """Requests for the very views and lights of frames of a data set."""
+    return [Request(f.text, f.view, f.lighting, read_image(dataset.body_map(f)), f) for f in frames]
+
+
+def posed(session: SessionFolder, view: View, lighting: Lighting, *, take: str = "") -> Request:
+    """A request for any view and light of her pose in a take, the first one by default, in its outfit.
+
+    Raises IncompleteInput when the data set has no such take.
+    """
+    dataset = load_dataset(session.derived("dataset"))
+    known = {f.take: f for f in reversed(dataset.frames) if dataset.field(f.take).is_file()}
+    take = take or min(known, default="")
+    if take not in known:
+        raise IncompleteInput(f"take {take!r} has no body map in the data set; it has {', '.join(sorted(known))}")
+    worn = next(t for t in read_session(session.root).take if t.id == take)
+    trigger, pixels = str(dataset.artefact.settings["trigger"]), known[take].crop_camera.width
+    field = BodyField.load(dataset.field(take))
+    aim = field.crown - (0, 0, BUST_BELOW_CROWN_M)
+    turn, rise = np.radians(view.azimuth_deg + field.facing_deg), np.radians(view.elevation_deg)
+    toward = np.array([np.cos(turn) * np.cos(rise), np.sin(turn) * np.cos(rise), np.sin(rise)])
+    crop = crop_camera("asked", aim + view.distance_m * toward, aim, BUST, pixels)
+    text = caption(view, lighting, trigger=trigger, framing=BUST.name, outfit=worn.outfit, backdrop=worn.backdrop)
+    return Request(text, view, lighting, field.draw(crop))
 
 
 def render(
@@ -115,13 +139,14 @@ def _attach(model: FluxBase, session: SessionFolder, twin: str | None) -> Twin |
         raise IncompleteInput(f"twin {twin!r} was trained for another base; render with that one or train it again")
     if trained.person != read_session(session.root).session.person:
         raise ConsentRefused(f"twin {twin!r} is of another person")
-    model.load_adapter(trained.folder)
+    load_adapter(model, trained.folder)
     return trained
 
 
 def _key(request: Request) -> str:
+    drawn = store.sha256_text(request.body_map.tobytes().hex())
     return "|".join(
-        (request.text, repr(request.view), repr(request.lighting), request.of.file_name if request.of else "")
+        (request.text, repr(request.view), repr(request.lighting), drawn, request.of.file_name if request.of else "")
     )
 
 
@@ -130,11 +155,10 @@ def _sampled(
 ) -> Iterator[tuple[Request, NDArray[np.uint8]]]:
     """Each request with its picture (H, W, 3) BGR; picture i has seed + i, whatever the batch."""
     steps = recipe.steps or model.spec.steps
-    everything = model.encode_conditions([r.text for r in requests], [(r.view, r.lighting) for r in requests])
     for first in range(0, len(requests), _BATCH):
         part = requests[first : first + _BATCH]
-        rows = slice(first, first + len(part))
-        condition = Condition(everything.sequence[rows], everything.pooled[rows])
+        maps = as_tensor(np.stack([r.body_map for r in part]))
+        condition = model.encode_conditions([r.text for r in part], [(r.view, r.lighting) for r in part], maps)
         seeds = [recipe.seed + first + k for k in range(len(part))]
         pictures = model.sample(condition, seeds=seeds, steps=steps)
         for request, picture in zip(part, pictures, strict=True):

@@ -34,6 +34,9 @@ TWIN: dict[str, Entry] = {
     "PLATE_MISSING": Entry(
         _W, "A camera has no empty plate.", "Shoot the empty studio; until then the mask is only estimated."
     ),
+    "MARK_HARDLY_LEARNED": Entry(
+        _W, "The pictures to learn from show too little of a mark.", "Shoot what the line says, then: twin ingest."
+    ),
     "MARK_NEVER_OBSERVABLE": Entry(
         _W, "A mark is too small in every crop to be learned.", "Add a closer framing or a higher resolution."
     ),

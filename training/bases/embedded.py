@@ -10,7 +10,7 @@ import json
 import string
 
 import torch
-from diffusers import AutoencoderDC, FlowMatchEulerDiscreteScheduler, FluxPipeline, FluxTransformer2DModel
+from diffusers import AutoencoderDC, FlowMatchEulerDiscreteScheduler, FluxControlPipeline, FluxTransformer2DModel
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer, T5Config, T5EncoderModel, T5TokenizerFast
 
@@ -18,10 +18,10 @@ from training.bases.patch_vae import LATENT_CHANNELS
 
 WIDTH, HEADS = 160, 5
 TEXT_WIDTH, POOLED = 96, 64
-TEXT_TOKENS = 24
+TEXT_TOKENS = 28
 
 
-def build_pipeline(vae: AutoencoderDC, captions: list[str], seed: int) -> FluxPipeline:
+def build_pipeline(vae: AutoencoderDC, captions: list[str], seed: int) -> FluxControlPipeline:
     """A pipeline of untrained parts around a VAE; its word pieces are learned from the captions."""
     torch.manual_seed(seed)
     clip_tokens, t5_tokens = _clip_tokenizer(captions), _t5_tokenizer(captions)
@@ -52,7 +52,8 @@ def build_pipeline(vae: AutoencoderDC, captions: list[str], seed: int) -> FluxPi
     head = WIDTH // HEADS
     transformer = FluxTransformer2DModel(
         patch_size=1,
-        in_channels=4 * LATENT_CHANNELS,
+        in_channels=2 * 4 * LATENT_CHANNELS,  # the noisy picture and the control image
+        out_channels=4 * LATENT_CHANNELS,
         num_layers=2,
         num_single_layers=4,
         attention_head_dim=head,
@@ -62,7 +63,7 @@ def build_pipeline(vae: AutoencoderDC, captions: list[str], seed: int) -> FluxPi
         guidance_embeds=False,
         axes_dims_rope=(head // 4, 3 * head // 8, 3 * head // 8),
     )
-    return FluxPipeline(
+    return FluxControlPipeline(
         scheduler=FlowMatchEulerDiscreteScheduler(shift=1.0, use_dynamic_shifting=False),
         vae=vae,
         text_encoder=clip,

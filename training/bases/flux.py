@@ -1,7 +1,9 @@
-"""The Flux family: flow-matching transformers in a diffusers `FluxPipeline` folder, real and embedded alike.
+"""The Flux family: flow-matching transformers in a diffusers pipeline folder, real and embedded alike.
 
-A folder that also holds `view_light/` conditions on camera and light by extra context tokens; one that does not gets
-them through the caption alone.
+A `FluxControlPipeline` folder is steered by a control image, whose latents stand beside the noisy ones as further
+channels (FLUX.1 Depth and Canny are of this kind); a `FluxPipeline` folder goes without. A folder that also holds
+`view_light/` conditions on camera and light by extra context tokens; one that does not gets them through the caption
+alone.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from diffusers import FluxPipeline
+from diffusers import FluxControlPipeline, FluxPipeline
 from diffusers.utils import logging as diffusers_logging
 from peft import LoraConfig, get_peft_model_state_dict
 from torch import Tensor, nn
@@ -25,6 +27,7 @@ from training.bases.view_light import ViewLightEncoder
 from training.dataset.conditions import Lighting, View, features
 
 ADAPTER_FILE = "pytorch_lora_weights.safetensors"
+_ENCODED = 32  # maps through the autoencoder at once
 _ADAPTER = "default"  # diffusers collates the metadata of the adapter of this name only
 _BLOCKS = re.compile(r"(single_)?transformer_blocks\.\d+\.")
 
@@ -37,7 +40,10 @@ class FluxBase:
         _hush()
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         self.folder = folder
-        self.pipe = FluxPipeline.from_pretrained(str(folder), local_files_only=True, dtype=torch.float32)
+        kind = json.loads((folder / "model_index.json").read_text())["_class_name"]
+        self.controlled = kind == FluxControlPipeline.__name__
+        family = FluxControlPipeline if self.controlled else FluxPipeline
+        self.pipe = family.from_pretrained(str(folder), local_files_only=True, dtype=torch.float32)
         self.pipe.set_progress_bar_config(disable=True)
         self.pipe.to(device)
         for part in (self.pipe.transformer, self.pipe.vae, self.pipe.text_encoder, self.pipe.text_encoder_2):
@@ -52,7 +58,10 @@ class FluxBase:
         weights = sorted(self.folder.rglob("*.safetensors"))
         digest = sha256_text("".join(sha256_file(path) for path in weights))
         stride = 2 ** (len(self.pipe.vae.config.block_out_channels) - 1)
-        return BaseSpec("flux", card["pixels"], stride, 2, card["steps"], card["licence"], digest)
+        return BaseSpec(
+            "flux", card["pixels"], stride, 2, card["steps"], card["licence"], digest, control=self.controlled,
+            body_map=card.get("body_map", ""),
+        )  # fmt: skip
 
     @property
     def denoiser(self) -> nn.Module:
@@ -77,35 +86,45 @@ class FluxBase:
         return (decoded / 2 + 0.5).clamp(0, 1)
 
     @torch.no_grad()
-    def encode_conditions(self, captions: Sequence[str], views: Sequence[tuple[View, Lighting]]) -> Condition:
-        """Text and view tokens of captions and views of equal number."""
+    def encode_conditions(
+        self, captions: Sequence[str], views: Sequence[tuple[View, Lighting]], maps: Tensor
+    ) -> Condition:
+        """Text and view tokens of captions and views, and the latents of body maps, of equal number."""
+        stride = self.spec.latent_stride
+        if self.controlled:
+            control = torch.cat([self.encode_images(part) for part in maps.split(_ENCODED)])
+        else:
+            control = torch.zeros(len(maps), 0, maps.shape[2] // stride, maps.shape[3] // stride, device=self.device)
         length = min(self.pipe.tokenizer_2.model_max_length, 512)
         sequence, pooled, _ = self.pipe.encode_prompt(
             prompt=list(captions), prompt_2=None, device=self.device, max_sequence_length=length
         )
         if self.view_light is None:
-            return Condition(sequence, pooled)
+            return Condition(sequence, pooled, control)
         numbers = torch.stack([torch.from_numpy(features(v, light)) for v, light in views]).to(self.device)
         tokens, addition = self.view_light(numbers)
-        return Condition(torch.cat([sequence, tokens], dim=1), pooled + addition)
+        return Condition(torch.cat([sequence, tokens], dim=1), pooled + addition, control)
 
     def predict(self, noisy: Tensor, sigma: Tensor, condition: Condition) -> Tensor:
         """Velocity (B, C, h, w) at noisy latents (B, C, h, w) and noise levels sigma (B,)."""
-        return flux_velocity(self.denoiser, noisy, sigma, condition.sequence, condition.pooled)
+        return flux_velocity(self.denoiser, noisy, sigma, condition)
 
     @torch.no_grad()
     def sample(self, condition: Condition, *, seeds: Sequence[int], steps: int) -> Tensor:
         """Pictures (B, 3, H, W) in [0, 1] through the diffusers pipeline, one seed each."""
         generators = [torch.Generator("cpu").manual_seed(seed) for seed in seeds]
+        high, wide = (side * self.spec.latent_stride for side in condition.control.shape[2:])
         result = self.pipe(
             prompt_embeds=condition.sequence,
             pooled_prompt_embeds=condition.pooled,
-            height=self.spec.pixels,
-            width=self.spec.pixels,
+            height=high,
+            width=wide,
             num_inference_steps=steps,
             guidance_scale=1.0,
             generator=generators,
             output_type="pt",
+            # A tensor of three axes is taken for packed latents and goes to the transformer as it is.
+            **({"control_image": packed(condition.control)} if self.controlled else {}),
         )
         pictures: Tensor = result.images
         return pictures.float().cpu()
@@ -154,16 +173,22 @@ def _hush() -> None:
         library.disable_progress_bar()
 
 
-def flux_velocity(transformer: nn.Module, noisy: Tensor, sigma: Tensor, sequence: Tensor, pooled: Tensor) -> Tensor:
-    """Velocity (B, C, h, w): the transformer on latents packed two by two, as the family wants them."""
+def packed(latents: Tensor) -> Tensor:
+    """Latents (B, C, h, w) two by two as tokens (B, h / 2 * w / 2, 4 C), as the family wants them."""
+    tokens: Tensor = FluxPipeline._pack_latents(latents, *latents.shape)
+    return tokens
+
+
+def flux_velocity(transformer: nn.Module, noisy: Tensor, sigma: Tensor, condition: Condition) -> Tensor:
+    """Velocity (B, C, h, w): the transformer on packed latents, those of the control image beside the noisy ones."""
     batch, channels, height, width = noisy.shape
-    packed = FluxPipeline._pack_latents(noisy, batch, channels, height, width)
+    sequence = condition.sequence
     image_ids = FluxPipeline._prepare_latent_image_ids(batch, height // 2, width // 2, noisy.device, noisy.dtype)
     text_ids = torch.zeros(sequence.shape[1], 3, device=noisy.device, dtype=noisy.dtype)
     velocity: Tensor = transformer(
-        hidden_states=packed,
+        hidden_states=torch.cat([packed(noisy), packed(condition.control)], dim=2),
         timestep=sigma,
-        pooled_projections=pooled,
+        pooled_projections=condition.pooled,
         encoder_hidden_states=sequence,
         txt_ids=text_ids,
         img_ids=image_ids,

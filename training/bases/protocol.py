@@ -31,18 +31,24 @@ class BaseSpec:
     steps: int  # sampler steps that it is judged with
     licence: str
     digest: str  # SHA-256 over the weights that the adapter is for
+    control: bool  # whether it is steered by a control image, the body map
+    body_map: str = ""  # the code of the body maps that it was trained with; empty where its card names none
 
 
 @dataclass(frozen=True)
 class Condition:
-    """What the prediction is conditioned on, encoded: sequence (B, L, D) and pooled (B, P)."""
+    """What the prediction is conditioned on, encoded: sequence (B, L, D), pooled (B, P), control latents (B, C, h, w).
+
+    A base that takes no control image has control latents of no channels.
+    """
 
     sequence: Tensor
     pooled: Tensor
+    control: Tensor
 
-    def select(self, rows: Tensor) -> Condition:
-        """The rows of an index tensor (N,)."""
-        return Condition(self.sequence[rows], self.pooled[rows])
+    def select(self, rows: Tensor | slice) -> Condition:
+        """The rows of an index tensor (N,) or a slice."""
+        return Condition(self.sequence[rows], self.pooled[rows], self.control[rows])
 
 
 class Base(Protocol):
@@ -57,8 +63,13 @@ class Base(Protocol):
     def encode_images(self, pictures: Tensor) -> Tensor:
         """Latents (B, C, h, w), near unit variance, of pictures (B, 3, H, W) in [-1, 1], RGB."""
 
-    def encode_conditions(self, captions: Sequence[str], views: Sequence[tuple[View, Lighting]]) -> Condition:
-        """Captions and views as the network takes them."""
+    def encode_conditions(
+        self, captions: Sequence[str], views: Sequence[tuple[View, Lighting]], maps: Tensor
+    ) -> Condition:
+        """Captions, views and body maps (B, 3, H, W) in [-1, 1], RGB, as the network takes them.
+
+        The size of the maps is that of the pictures. A base without a control image looks at nothing else of them.
+        """
 
     def predict(self, noisy: Tensor, sigma: Tensor, condition: Condition) -> Tensor:
         """Velocity (noise minus data) (B, C, h, w) at noisy latents (B, C, h, w) and noise levels (B,) in [0, 1]."""

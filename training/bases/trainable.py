@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from diffusers import FluxPipeline
+from diffusers import FluxControlPipeline
 from torch import Tensor, nn
 
 from capture.issues import JsonObject
 from training.bases.flux import flux_velocity
+from training.bases.protocol import Condition
 from training.bases.view_light import ViewLightEncoder
 from training.losses import adapter_sigma, flow_matching_loss
 
@@ -31,9 +32,9 @@ class Tokens:
 class TrainableBase(nn.Module):
     """All parts but the frozen autoencoder, as one module."""
 
-    pipe: FluxPipeline
+    pipe: FluxControlPipeline
 
-    def __init__(self, pipe: FluxPipeline, view_light: ViewLightEncoder) -> None:
+    def __init__(self, pipe: FluxControlPipeline, view_light: ViewLightEncoder) -> None:
         super().__init__()
         self.transformer, self.view_light = pipe.transformer, view_light
         self.text_encoder, self.text_encoder_2 = pipe.text_encoder, pipe.text_encoder_2
@@ -48,8 +49,10 @@ class TrainableBase(nn.Module):
         ]
         return Tokens(rows[0].input_ids, rows[1].input_ids)
 
-    def loss(self, latents: Tensor, tokens: Tokens, vectors: Tensor, generator: torch.Generator) -> Tensor:
-        """Flow-matching loss of a batch of latents (B, C, h, w), captions and conditioning vectors (B, V).
+    def loss(
+        self, latents: Tensor, control: Tensor, tokens: Tokens, vectors: Tensor, generator: torch.Generator
+    ) -> Tensor:
+        """Flow-matching loss of a batch of latents and control latents (B, C, h, w), captions and vectors (B, V).
 
         The noise levels are those of an adapter's training: a base of one framing has no layout to learn at the usual
         ones, and hardly ever sees the pure noise from which the sampler starts.
@@ -62,13 +65,13 @@ class TrainableBase(nn.Module):
         weights = torch.ones(len(latents), *latents.shape[2:])
 
         def predict(noisy: Tensor, level: Tensor) -> Tensor:
-            return flux_velocity(self.transformer, noisy, level, sequence, pooled)
+            return flux_velocity(self.transformer, noisy, level, Condition(sequence, pooled, control))
 
         return flow_matching_loss(predict, latents, noise=noise, sigma=sigma, weights=weights)
 
     def save(self, folder: Path, facts: JsonObject) -> None:
         """Write a pipeline folder with the view and light encoder and the training facts beside it."""
-        pipe = FluxPipeline(
+        pipe = FluxControlPipeline(
             scheduler=self.pipe.scheduler,
             vae=self.pipe.vae,
             text_encoder=self.text_encoder,

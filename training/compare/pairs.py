@@ -48,7 +48,7 @@ def parse_row(value: JsonValue, where: str) -> Frame:
 
 
 def read_rows(dataset: Path) -> tuple[Frame, ...]:
-    """All rows of a dataset folder, both splits. Raises IncompleteInput when none of the two files is there."""
+    """All rows of a dataset folder, all splits. Raises IncompleteInput when none of their files is there."""
     rows: list[Frame] = []
     for split in Split:
         path = dataset / split / "metadata.jsonl"

@@ -82,6 +82,11 @@ _SIDES = {
 }  # fmt: skip
 
 
+def side_of(view: View) -> str:
+    """From which side of her a view is, in words."""
+    return _nearest(view.azimuth_deg, _SIDES)
+
+
 def caption(view: View, lighting: Lighting, *, trigger: str, framing: str, outfit: str, backdrop: str) -> str:
     """What varies from picture to picture, in a fixed grammar; never a permanent feature of hers.
 
@@ -90,7 +95,7 @@ def caption(view: View, lighting: Lighting, *, trigger: str, framing: str, outfi
     who = f"{trigger} person" if trigger else "person"
     height = "high" if view.elevation_deg > 20 else "low" if view.elevation_deg < -10 else "eye level"
     softness = "soft" if lighting.ambient > 0.35 else "hard"
-    parts = [f"photo of {who}", framing, f"{_nearest(view.azimuth_deg, _SIDES)} view {height}"]
+    parts = [f"photo of {who}", framing, f"{side_of(view)} view {height}"]
     parts.append(f"{softness} light from {_nearest(lighting.azimuth_deg, _SIDES)}")
     parts += [f"{outfit} outfit"] if outfit else []
     parts += [f"{backdrop} backdrop"] if backdrop else []

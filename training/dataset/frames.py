@@ -19,15 +19,17 @@ from training.dataset.conditions import Lighting, View
 
 ARTEFACT = "dataset"
 METADATA = "metadata.jsonl"
-MASKS = "__masks"
-"""Readers of the imagefolder layout pass over folders of such a name, so that masks are not taken for pictures."""
+MASKS, MAPS = "__masks", "__maps"
+"""Readers of the imagefolder layout pass over folders of such names, so that masks are not taken for pictures."""
+FIELDS = "fields"
 
 
 class Split(StrEnum):
     """What a picture is for."""
 
     TRAIN = "train"
-    TEST = "test"  # a held-out camera or light: never trained on, the judge's reference
+    VALIDATION = "validation"  # chooses the checkpoint that is kept, and is not judged
+    TEST = "test"  # a held-out camera, light or take: never trained on or chosen by, the judge's reference
 
 
 class MarkSeen(Record):
@@ -46,13 +48,14 @@ class Frame(Record):
 
     file_name: str
     mask: str  # relative to the split's folder, white where she is
+    body_map: str  # relative to the split's folder, the control image: where on her each pixel lies
     text: str
     shot: str  # the original it was cut from
     frame: int  # index in that original; 0 for a still
     take: str  # take of a still, clip of a moving frame
     light: str
     camera: str
-    framing: str
+    framing: str  # what it was cut around: "head and shoulders", "face", or the id of a mark
     crop: dict[str, JsonValue]  # calibration.Camera of the virtual pinhole
     view: View
     lighting: Lighting
@@ -94,6 +97,19 @@ class TwinDataset:
     def mask(self, frame: Frame) -> Path:
         """The mask's file."""
         return self.folder / frame.split.value / frame.mask
+
+    def body_map(self, frame: Frame) -> Path:
+        """The control image's file."""
+        return self.folder / frame.split.value / frame.body_map
+
+    def field(self, take: str) -> Path:
+        """The file with the body field of a take, from which the control image of any view is drawn."""
+        return field_file(self.folder, take)
+
+
+def field_file(folder: Path, take: str) -> Path:
+    """Where a data set keeps the body field of a take."""
+    return folder / FIELDS / f"{take}.safetensors"
 
 
 def load_dataset(folder: Path) -> TwinDataset:

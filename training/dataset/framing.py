@@ -20,14 +20,16 @@ _SUPERSAMPLE = 3
 
 @dataclass(frozen=True)
 class Framing:
-    """A square of `side_m` metres around a point `below_crown_m` under the top of her head."""
+    """A square of `side_m` metres around an aimed point; the name is what captions call it."""
 
     name: str
     side_m: float
-    below_crown_m: float
 
 
-BUST = Framing("head and shoulders", side_m=0.48, below_crown_m=0.23)
+BUST = Framing("head and shoulders", side_m=0.48)
+CLOSE_UP = Framing("close-up", side_m=0.24)
+BUST_BELOW_CROWN_M = 0.23
+FACE_BELOW_CROWN_M = 0.115
 
 
 def look_at(centre: NDArray[np.float64], aim: NDArray[np.float64]) -> Pose:

@@ -4,43 +4,49 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import cv2
+import numpy as np
 from markupsafe import Markup
 
 from capture.images import encode_jpeg, read_image
-from capture.issues import Report
+from capture.issues import JsonValue, Report
 from capture.report import figures, issue_list, page, picture, verdict
 from capture.store import write_atomic
 from training.dataset.frames import Frame, Split
 
 _SHOWN = 24  # of each split
 _SIDE_PX = 200
+_TITLES = ("To learn from", "To choose the best checkpoint by", "Held out: the judge's reference")
 
 
 def write_sheet(folder: Path, frames: Sequence[Frame], report: Report) -> None:
     """Write `report.html` of the data set in `folder`."""
-    train, test = (sum(f.split is split for f in frames) for split in (Split.TRAIN, Split.TEST))
-    offered = report.facts["offered"]
+    train, chosen_by, test = (sum(f.split is split for f in frames) for split in Split)
+    offered, left = report.facts["offered"], len(cast("list[JsonValue]", report.facts["left_out"]))
     line = f"{train} pictures to learn from, {test} held out, of {offered} frames"
     both = bool(train and test)
     advice = "Next: twin train." if both else "Hold back one camera or one light, and leave some to learn from."
     marks = sorted({m.id for f in frames for m in f.marks})
     numbers = {
         "frames that came in": str(offered),
-        "used": str(train + test),
-        "left out": str(int(str(offered)) - train - test),
+        "left out": str(left),
+        "pictures for validation": str(chosen_by),
         "marks": ", ".join(marks) or "none",
     }
     body = verdict(line, tone="good" if both else "bad", detail=advice) + figures(numbers)
     body += issue_list(report)
-    for split, title in ((Split.TRAIN, "To learn from"), (Split.TEST, "Held out: the judge's reference")):
+    for split, title in zip(Split, _TITLES, strict=True):
         chosen = [f for f in frames if f.split is split]
+        if not chosen:
+            continue
         every = max(1, len(chosen) // _SHOWN)
         body += Markup("<h2>{}</h2><div class='sheet'>").format(f"{title} ({len(chosen)})")
         for frame in chosen[::every][:_SHOWN]:
             body += Markup("<figure>{}<figcaption>{}</figcaption></figure>").format(
-                picture(_ringed(folder, frame), alt=frame.text), f"{frame.take} {frame.light} {frame.camera}"
+                picture(_ringed(folder, frame), alt=frame.text),
+                f"{frame.take} {frame.light} {frame.camera}, {frame.framing}",
             )
         body += Markup("</div>")
     css = (
@@ -51,7 +57,7 @@ def write_sheet(folder: Path, frames: Sequence[Frame], report: Report) -> None:
 
 
 def _ringed(folder: Path, frame: Frame) -> bytes:
-    """The crop, enlarged, with a ring around each visible mark."""
+    """The crop and its body map side by side, enlarged, with a ring around each visible mark."""
     crop = read_image(folder / frame.key)
     scale = _SIDE_PX / crop.shape[1]
     large = cv2.resize(crop, (_SIDE_PX, _SIDE_PX), interpolation=cv2.INTER_CUBIC)
@@ -59,4 +65,5 @@ def _ringed(folder: Path, frame: Frame) -> bytes:
         if mark.visible:
             middle = (round((mark.u + 0.5) * scale), round((mark.v + 0.5) * scale))
             cv2.circle(large, middle, round(mark.radius_px * scale + 5), (80, 220, 80), 1, cv2.LINE_AA)
-    return encode_jpeg(large.astype("uint8"), 88)
+    body_map = cv2.resize(read_image(folder / frame.split.value / frame.body_map), (_SIDE_PX, _SIDE_PX))
+    return encode_jpeg(np.hstack([large, body_map]).astype("uint8"), 88)
