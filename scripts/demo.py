@@ -117,8 +117,7 @@ def _learn_and_judge(
     from training.render import held_out, render
 
     arms: dict[str, str | None] = {"base": None, "twin": "twin"}
-    # Half the default rank and no mean over steps: what the shipped base was tried with.
-    recipe = TrainRecipe(steps=steps, rank=16, alpha=16, ema=0.0)
+    recipe = TrainRecipe(steps=steps)
     recipes = {"twin": recipe}
     if ablate:
         arms[UNWEIGHTED] = UNWEIGHTED
