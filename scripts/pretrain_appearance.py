@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 from capture.issues import JsonObject
 from capture.store import write_atomic
+from training.dataset.body_map import CODE
 from training.dataset.framing import BUST_BELOW_CROWN_M
 
 if TYPE_CHECKING:
@@ -374,8 +375,6 @@ def export(work: Path, to: Path) -> None:
     """Write the trained base in half precision, with its card, where training and rendering look for it."""
     import torch
     from diffusers import FluxControlPipeline
-
-    from training.dataset.body_map import CODE
 
     pipe = FluxControlPipeline.from_pretrained(str(work / "base"), local_files_only=True, dtype=torch.float16)
     pipe.save_pretrained(to, safe_serialization=True)

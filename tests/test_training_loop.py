@@ -6,11 +6,12 @@ import datetime as dt
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from conftest import CONSENT
 from safetensors import safe_open
-from tiny_twin import LIGHT, SHORT, adapter_of, write_base, write_session
+from tiny_twin import LIGHT, SHORT, adapter_of, ball, write_base, write_session
 
 from capture import store
 from capture.errors import ConsentRefused, IncompleteInput
@@ -144,9 +145,12 @@ def test_a_view_is_asked_for_in_her_pose(session: SessionFolder) -> None:
     assert front.body_map.shape == (80, 80, 3)
     assert front.body_map[40, 40].any()
     assert not front.body_map[2, 2].any()
-    # Forward of her is what the front shows nearest, and her left what the side does.
-    assert front.body_map[45, 40, 0] > side.body_map[45, 40, 0] + 30
-    assert side.body_map[45, 40, 1] > front.body_map[45, 40, 1] + 30
+    # A ball of 20 cm: its foremost place in front, its leftmost one from the side, 63 mm under its middle.
+    out = (0.2**2 - 0.063**2) ** 0.5
+    wanted = ball().colours(np.array([(out, 0.0, 1.367), (0.0, out, 1.367)])).astype(int)
+    shown = np.array([picture.body_map[45, 40] for picture in (front, side)]).astype(int)
+    assert np.abs(shown - wanted).max() <= 20  # 5 levels are a millimetre, a pixel is six
+    assert np.abs(shown[0] - wanted[1]).max() > 35
     with pytest.raises(IncompleteInput, match="take 'take9' has no body map in the data set; it has take1"):
         posed(session, View(0, 0, 2.5), LIGHT, take="take9")
 
