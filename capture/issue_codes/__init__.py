@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from capture.issue_codes.entry import Entry, Severity
+from capture.issue_codes.movement_style import MOVEMENT_STYLE
 from capture.issue_codes.rig import RIG
 from capture.issue_codes.shoot import SHOOT
 from capture.issue_codes.twin import TWIN
 
 __all__ = ["CATALOGUE", "Entry", "Severity"]
 
-CATALOGUE: dict[str, Entry] = {**SHOOT, **RIG, **TWIN}
+CATALOGUE: dict[str, Entry] = {**SHOOT, **RIG, **TWIN, **MOVEMENT_STYLE}
