@@ -25,6 +25,7 @@ from scripts.ingest import ingest
 from scripts.init import init
 from scripts.manifest import manifest
 from scripts.marks import marks
+from scripts.motion import motion
 from scripts.plan import plan
 from scripts.printing import Printer
 from scripts.render import render
@@ -59,7 +60,8 @@ def _globals(
     ctx.obj = Printer(machine=as_json, quiet=quiet)
 
 
-for verb in (init, board, watch, ingest, calibrate, drift, body, marks, dataset, plan, train, render, compare, demo):
+VERBS = (init, board, watch, ingest, calibrate, drift, body, marks, motion, dataset, plan, train, render, compare, demo)
+for verb in VERBS:
     app.command()(verb)
 app.add_typer(manifest, name="manifest")
 app.add_typer(rig, name="rig")

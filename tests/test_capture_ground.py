@@ -8,6 +8,11 @@ from pathlib import Path
 import pytest
 
 from capture import errors, store
+from capture.issue_codes.movement import MOVEMENT
+from capture.issue_codes.movement_style import MOVEMENT_STYLE
+from capture.issue_codes.rig import RIG
+from capture.issue_codes.shoot import SHOOT
+from capture.issue_codes.twin import TWIN
 from capture.issues import CATALOGUE, Report, Severity, issue
 from capture.vault import SessionFolder, Vault
 
@@ -30,6 +35,11 @@ def test_catalogue_speaks_to_a_person() -> None:
         assert code.isupper()
         assert entry.reason.endswith(".")
         assert entry.remedy.endswith(".")
+
+
+def test_no_code_stands_in_two_parts_of_the_catalogue() -> None:
+    parts = (SHOOT, RIG, TWIN, MOVEMENT, MOVEMENT_STYLE)
+    assert sum(len(part) for part in parts) == len(CATALOGUE)
 
 
 def test_an_unknown_code_is_a_programming_error() -> None:

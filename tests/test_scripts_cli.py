@@ -26,6 +26,7 @@ VERBS = (
     "drift",
     "body",
     "marks",
+    "motion",
     "dataset",
     "plan",
     "train",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from capture.issue_codes.entry import Entry, Severity
+from capture.issue_codes.movement import MOVEMENT
 from capture.issue_codes.movement_style import MOVEMENT_STYLE
 from capture.issue_codes.rig import RIG
 from capture.issue_codes.shoot import SHOOT
@@ -10,4 +11,4 @@ from capture.issue_codes.twin import TWIN
 
 __all__ = ["CATALOGUE", "Entry", "Severity"]
 
-CATALOGUE: dict[str, Entry] = {**SHOOT, **RIG, **TWIN, **MOVEMENT_STYLE}
+CATALOGUE: dict[str, Entry] = {**SHOOT, **RIG, **TWIN, **MOVEMENT, **MOVEMENT_STYLE}
