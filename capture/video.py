@@ -145,16 +145,20 @@ def decode_frames(path: Path, *, threads: int = 0) -> Iterator[Frame]:
             raise VideoError("FILE_TRUNCATED", f"video of {stream.frames} frames ends after {packets}")
 
 
-def write_video(path: Path, frames: Iterable[Picture], fps: float, *, crf: int = 14) -> int:
+def write_video(
+    path: Path, frames: Iterable[Picture], fps: float, *, crf: int = 14, tags: Mapping[str, str] | None = None
+) -> int:
     """Write H.264 in MP4 atomically and return the number of frames. Width and height must be even.
 
-    `crf` is x264's constant quality: 14 keeps a mark of a few pixels, 23 is its default.
+    `crf` is x264's constant quality: 14 keeps a mark of a few pixels, 23 is its default. `tags` go into the file, as
+    far as MP4 knows them: title, comment, description, artist, copyright.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     count = 0
     try:
         with av.open(str(part), "w", format="mp4") as container:
+            container.metadata.update(tags or {})
             stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001))
             stream.pix_fmt = "yuv420p"
             stream.options = {"crf": str(crf), "preset": "fast"}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -22,6 +23,9 @@ from scripts.options import (
 )
 from scripts.printing import Outcome, counted
 
+if TYPE_CHECKING:
+    from capture.vault import SessionFolder
+
 USUAL_DISTANCE_M = 2.5
 
 
@@ -37,11 +41,23 @@ def render(
     ] = None,
     take: Annotated[str, typer.Option(help="The take whose pose and outfit --view shows.  [default: the first]")] = "",
     light: Annotated[str, typer.Option(help="AZIMUTH,ELEVATION of the light of --view, relative to her.")] = "30,35",
+    movement: Annotated[
+        Path | None,
+        typer.Option(metavar="CLIP.bvh", help="Draw this movement instead: films, and frames that pose a video base."),
+    ] = None,
+    drop_first: Annotated[
+        bool, typer.Option("--drop-first", help="Leave out the first frame of --movement, where exporters put a T.")
+    ] = False,
     vault: VaultPath = DEFAULT_VAULT,
     force: Force = False,
 ) -> None:
-    """Render the twin in given views and lights, or in the held-out ones."""
+    """Render the twin in given views and lights, or in the held-out ones; or a movement of hers."""
     folder = find_session(vault, session)
+    if movement:
+        if view:
+            raise ValueError("--view and --movement exclude each other; render pictures and movement one after another")
+        printer_of(ctx).outcome(_moved(folder, movement, twin, drop_first=drop_first, force=force))
+        return
     chosen = recipe_of(recipe).render
 
     from training.bases import EMBEDDED
@@ -66,6 +82,21 @@ def render(
             where=(made.folder,),
             next_step="" if view else f"twin compare {session} --twin {twin}",
         )
+    )
+
+
+def _moved(folder: SessionFolder, path: Path, twin: str, *, drop_first: bool, force: bool) -> Outcome:
+    """Draw a file of movement as the twin's."""
+    from capture.motion.bvh import read_bvh
+    from training.movement.rendering.produce import Origin, render_movement
+
+    clip = read_bvh(path, drop_first=drop_first)
+    made, report = render_movement(folder, clip, name=f"{twin}-movement", origin=Origin(twin), force=force)
+    return Outcome(
+        "render",
+        f"{counted(made.frames, 'frame')} of movement at {made.fps:g} per second, labelled as generated",
+        report,
+        where=(*reversed(made.films), made.folder),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 
@@ -119,10 +120,14 @@ class Scene:
         self.cache: dict[tuple[object, ...], object] = {}
 
     @cached_property
+    def bones(self) -> dict[str, F64]:
+        """World (4, 4) transform of each bone, applied to canonical points."""
+        return bone_transforms(self.person.shape, self.stance)
+
+    @cached_property
     def grids(self) -> tuple[F64, ...]:
         """Posed points (R, C, 3) of each tube, world metres."""
-        bones = bone_transforms(self.person.shape, self.stance)
-        matrices = np.stack([bones[name][:3] for name in BONES])  # (13, 3, 4)
+        matrices = np.stack([self.bones[name][:3] for name in BONES])  # (13, 3, 4)
         posed = []
         for tube in self.tubes:
             used = np.flatnonzero(tube.weights.any(axis=(0, 1)))
@@ -176,13 +181,28 @@ class Scene:
 
     def joints_world(self) -> dict[str, F64]:
         """Joint centres (3,) in world metres by name, the truth of the movement rooms."""
-        bones = bone_transforms(self.person.shape, self.stance)
         out = {}
         for name, position in rest_joints(self.person.shape).items():
             owner = {"wrist": "forearm", "toe": "foot"}.get(name.split("_")[0])
-            bone = bones[f"{owner}_{name.split('_')[1]}"] if owner else bones[name]
+            bone = self.bones[f"{owner}_{name.split('_')[1]}"] if owner else self.bones[name]
             out[name] = bone[:3, :3] @ position + bone[:3, 3]
         return out
+
+
+class PosedScene(Scene):
+    """The same where the bones are given, as a clip has them, instead of the angles of a stance."""
+
+    def __init__(self, person: Person, bones: Mapping[str, F64], outfit: str = "black", backdrop: str = "grey") -> None:
+        """`bones` are world (4, 4) transforms by bone. ValueError if one lacks, or outfit or backdrop is unknown."""
+        super().__init__(person, Stance(), outfit, backdrop)
+        if lacking := [name for name in BONES if name not in bones]:
+            raise ValueError(f"bones lack {', '.join(lacking)}; give all of {', '.join(BONES)}")
+        self._given = dict(bones)
+
+    @cached_property
+    def bones(self) -> dict[str, F64]:
+        """World (4, 4) transform of each bone, applied to canonical points."""
+        return self._given
 
 
 def _joined(grids: tuple[F64, ...]) -> F32:

@@ -99,10 +99,11 @@ def clip_of(stances: list[Stance], person: Person, *, fps: float) -> MotionClip:
 def _rest(joints: dict[str, F64], name: str) -> F64:
     if name == "neck":
         return np.asarray((joints["upper_arm_left"] + joints["upper_arm_right"]) / 2)
-    return joints[_stage_name(name)]
+    return joints[stage_joint(name)]
 
 
-def _stage_name(name: str) -> str:
+def stage_joint(name: str) -> str:
+    """What the stage calls a canonical joint; the neck, of which it has none, keeps its name."""
     joint, _, side = name.partition("_")
     return f"{_JOINTS.get(joint, joint)}_{side}" if side else name
 
