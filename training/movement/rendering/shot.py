@@ -39,9 +39,7 @@ class Angle:
 
     def __post_init__(self) -> None:
         if min(self.width, self.height) < 32 or self.width % 2 or self.height % 2:
-            raise ValueError(
-                f"picture of {self.width} x {self.height} px cannot be a video; give even sizes from 32 up"
-            )
+            raise ValueError(f"film of {self.width} x {self.height} px cannot be written; give even sizes from 32 up")
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,9 +78,10 @@ def shot_of(clip: MotionClip, angle: Angle = Angle()) -> Shot:  # noqa: B008 - f
             f"way of {np.linalg.norm(np.ptp(way, axis=0)):.1f} m leads past a camera that stands; let it follow her"
         )
     room = _ROOM_M / depth[:, None]
-    half = np.max(np.abs(tangents) + room, axis=0)
-    focal = _FILLED / 2 * min(angle.width / float(half[0]), angle.height / float(half[1]))
-    camera = replace(unit, fx=focal, fy=focal, cx=(angle.width - 1) / 2, cy=(angle.height - 1) / 2)
+    low, high = (tangents - room).min(axis=0), (tangents + room).max(axis=0)
+    focal = _FILLED * float(np.min(np.array([angle.width, angle.height]) / (high - low)))
+    centre = np.array([angle.width - 1, angle.height - 1]) / 2 - focal * (low + high) / 2
+    camera = replace(unit, fx=focal, fy=focal, cx=float(centre[0]), cy=float(centre[1]))
     return Shot(camera, -middle, heading)
 
 
