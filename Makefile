@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip install -q --disable-pip-version-check -c constraint
 .PHONY: demo test lint clean
 
 demo: .venv/.installed
-	$(BIN)/python -m scripts.cli demo --ablate
+	$(BIN)/python -m scripts.cli demo
 
 test: .venv/.installed
 	$(BIN)/python -m pytest -n 2
