@@ -13,6 +13,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from capture.stage.curves import interpolate, smoothstep
+from capture.stage.fall import fall_path, finger_path
 from capture.stage.head import head_relief
 
 F64 = NDArray[np.float64]
@@ -34,10 +36,13 @@ PATCHES = {
     "torso": (0, 0, 640, 1024),
     "arm_left": (640, 0, 192, 480),
     "arm_right": (832, 0, 192, 480),
-    "leg_left": (640, 480, 192, 480),
-    "leg_right": (832, 480, 192, 480),
-    "bun": (640, 960, 384, 64),
-}
+    "leg_left": (640, 480, 192, 320),
+    "leg_right": (832, 480, 192, 320),
+    "fall": (640, 800, 384, 160),
+    "bun": (640, 960, 96, 64),
+    **{f"finger_{tag}_{k}": (736 + 24 * (5 * i + k), 960, 24, 64) for i, tag in enumerate(("left", "right"))
+       for k in range(5)},
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -102,12 +107,13 @@ _TORSO = np.array(
         [1.382, 0.166, 0.062, 0.084, 2.0],
         [1.400, 0.138, 0.055, 0.079, 2.0],
         [1.418, 0.098, 0.051, 0.073, 2.0],
-        [1.438, 0.066, 0.050, 0.067, 2.0],
-        [1.465, 0.054, 0.051, 0.062, 2.0],
-        [1.482, 0.052, 0.058, 0.062, 2.0],
-        [1.496, 0.052, 0.080, 0.064, 2.0],
-        [1.515, 0.057, 0.088, 0.068, 2.1],
-        [1.550, 0.066, 0.092, 0.080, 2.2],
+        [1.438, 0.062, 0.047, 0.066, 2.0],
+        [1.462, 0.051, 0.050, 0.060, 2.0],
+        [1.480, 0.050, 0.056, 0.060, 2.0],
+        [1.490, 0.049, 0.070, 0.061, 1.9],
+        [1.500, 0.0505, 0.083, 0.064, 1.85],
+        [1.515, 0.0555, 0.089, 0.068, 1.95],
+        [1.550, 0.0640, 0.092, 0.080, 2.15],
         [1.600, 0.072, 0.093, 0.091, 2.2],
         [1.630, 0.074, 0.090, 0.095, 2.1],
     ]
@@ -130,9 +136,9 @@ _ARM = np.array(
         [0.450, 0.033, 0.030],
         [0.555, 0.026, 0.021],
         [0.600, 0.036, 0.018],
-        [0.660, 0.040, 0.015],
-        [0.715, 0.026, 0.010],
-        [0.735, 0.003, 0.002],
+        [0.640, 0.0375, 0.0145],
+        [0.662, 0.033, 0.012],
+        [0.674, 0.012, 0.006],
     ]
 )
 _LEG = np.array(
@@ -152,27 +158,6 @@ _LEG = np.array(
         [1.050, 0.003, 0.010],
     ]
 )
-
-
-def smoothstep(edge0: float, edge1: float, x: F64) -> F64:
-    """0 below edge0, 1 above edge1, cubic between (edge0 may exceed edge1)."""
-    t = np.clip((x - edge0) / (edge1 - edge0), 0.0, 1.0)
-    return t * t * (3.0 - 2.0 * t)
-
-
-def interpolate(table: F64, at: F64) -> F64:
-    """Catmull-Rom interpolation of the columns 1.. of a table at values of its rising column 0: (N, columns-1)."""
-    x, y = table[:, 0], table[:, 1:]
-    slope = np.gradient(y, x, axis=0)
-    k = np.clip(np.searchsorted(x, at, side="right") - 1, 0, len(x) - 2)
-    h = (x[k + 1] - x[k])[:, None]
-    t = ((at - x[k]) / (x[k + 1] - x[k]))[:, None]
-    return (
-        (1 + 2 * t) * (1 - t) ** 2 * y[k]
-        + t * (1 - t) ** 2 * h * slope[k]
-        + t * t * (3 - 2 * t) * y[k + 1]
-        + t * t * (t - 1) * h * slope[k + 1]
-    )
 
 
 def _torso_levels() -> F64:
@@ -239,14 +224,14 @@ def _torso_relief(points: F64, shape: BodyShape) -> F64:
     return out
 
 
-def _limb(name: str, path: F64, radii: F64, side: F64) -> F64:
+def _limb(path: F64, radii: F64, side: F64, columns: int = 23) -> F64:
     """(R, C, 3) points of a limb around path (R, 3); side (3,) is the direction of the second radius."""
     direction = np.gradient(path, axis=0)
     direction /= np.linalg.norm(direction, axis=1, keepdims=True)
     e1 = np.cross(side, -direction)
     e1 /= np.linalg.norm(e1, axis=1, keepdims=True)
     e2 = np.cross(-direction, e1)
-    theta = np.linspace(-np.pi, np.pi, 23)
+    theta = np.linspace(-np.pi, np.pi, columns)
     # e1 x e2 points up the limb, so that columns run counter-clockwise seen from its top.
     ring = radii[:, None, :1] * np.cos(theta)[None, :, None] * e1[:, None, :]
     ring = ring + radii[:, None, 1:] * np.sin(theta)[None, :, None] * e2[:, None, :]
@@ -258,14 +243,14 @@ def _limb(name: str, path: F64, radii: F64, side: F64) -> F64:
 def _arm(shape: BodyShape, side: int) -> Tube:
     lean = np.radians(ARM_REST_DEG)
     down = np.array([0.0, side * np.sin(lean), -np.cos(lean)])
-    along = np.concatenate([[0.0, 0.006, 0.016, 0.03], np.linspace(0.05, 0.70, 30), [0.717, 0.73, 0.735]])
+    along = np.concatenate([[0.0, 0.006, 0.016, 0.03], np.linspace(0.05, 0.645, 30), [0.656, 0.666, 0.674]])
     start = shoulder_joint(shape, side) - 0.048 * down
     # The forearm hangs a little forward, as a relaxed arm does.
     forward = 0.035 * smoothstep(0.30, 0.70, along)
     path = start + along[:, None] * down + forward[:, None] * np.array([1.0, 0.0, 0.0])
     radii = interpolate(_ARM, along) * shape.limbs
     across = np.array([0.0, np.cos(lean), side * np.sin(lean)])
-    points = _limb("arm", path, radii, across)
+    points = _limb(path, radii, across)
     tag = "left" if side > 0 else "right"
     weights = np.zeros((*points.shape[:2], len(BONES)))
     bend = smoothstep(0.28, 0.36, along)[:, None]
@@ -286,7 +271,7 @@ def _leg(shape: BodyShape, side: int) -> Tube:
     path[:, 1] += side * 0.012 * smoothstep(0.0, 0.4, along)
     path[:, 2] += 0.02 - path[-1, 2]
     radii = interpolate(_LEG, along) * np.where(along < 0.85, shape.limbs, 1.0)[:, None]
-    points = _limb("leg", path, radii, np.array([0.0, 1.0, 0.0]))
+    points = _limb(path, radii, np.array([0.0, 1.0, 0.0]))
     points[..., 2] = np.maximum(points[..., 2], 0.0)
     tag = "left" if side > 0 else "right"
     weights = np.zeros((*points.shape[:2], len(BONES)))
@@ -312,6 +297,44 @@ def _bun(shape: BodyShape) -> Tube:
     weights = np.zeros((*points.shape[:2], len(BONES)))
     weights[..., BONE["head"]] = 1.0
     return Tube("bun", points * shape.scale, weights, PATCHES["bun"])
+
+
+def _fall(shape: BodyShape) -> tuple[Tube, ...]:
+    """Hair down the back, over a shoulder or in a tail; nothing for other styles."""
+    table = fall_path(shape)
+    if table is None:
+        return ()
+    knots = np.linspace(0, 1, len(table))
+    smooth = interpolate(np.column_stack([knots, table]), np.linspace(0, 1, 30))
+    points = _limb(smooth[:, :3], smooth[:, 3:], np.array([0.0, 1.0, 0.0]), 41)
+    # Locks: grooves along the hair, and tips of unequal length.
+    turn = np.linspace(-np.pi, np.pi, 41)
+    lock = np.sin(5 * turn + 1) + 0.7 * np.sin(9 * turn + 2) + 0.5 * np.sin(14 * turn)
+    middle = points[:, :-1].mean(axis=1, keepdims=True)
+    down = smoothstep(0.1, 0.8, np.linspace(0, 1, 30))[:, None]
+    points = middle + (points - middle) * (1 + 0.05 * down * lock)[..., None]
+    points[..., 2] -= 0.010 * smoothstep(0.75, 1.0, np.linspace(0, 1, 30))[:, None] * lock
+    points[:, -1] = points[:, 0]
+    weights = np.zeros((*points.shape[:2], len(BONES)))
+    head = smoothstep(1.43, 1.52, points[..., 2])
+    weights[..., BONE["head"]], weights[..., BONE["chest"]] = head, 1 - head
+    return (Tube("fall", points * shape.scale, weights, PATCHES["fall"]),)
+
+
+def _fingers(shape: BodyShape, side: int) -> tuple[Tube, ...]:
+    lean = np.radians(ARM_REST_DEG)
+    down = np.array([0.0, side * np.sin(lean), -np.cos(lean)])
+    outward = np.array([0.0, side * np.cos(lean), np.sin(lean)])
+    start, tag = shoulder_joint(shape, side) - 0.048 * down, "left" if side > 0 else "right"
+    tubes = []
+    for k in range(5):
+        path, radii = finger_path(k, down, outward, start)
+        points = _limb(path, radii * shape.limbs, np.array([0.0, np.cos(lean), side * np.sin(lean)]), 9)
+        weights = np.zeros((*points.shape[:2], len(BONES)))
+        weights[..., BONE[f"forearm_{tag}"]] = 1.0
+        name = f"finger_{tag}_{k}"
+        tubes.append(Tube(name, points * shape.scale, weights, PATCHES[name]))
+    return tuple(tubes)
 
 
 def shoulder_joint(shape: BodyShape, side: int) -> F64:
@@ -342,17 +365,6 @@ def rest_joints(shape: BodyShape) -> dict[str, F64]:
 
 @lru_cache(maxsize=64)
 def build_body(shape: BodyShape) -> tuple[Tube, ...]:
-    """The tubes of one body in the rest pose, in the order of PATCHES."""
-    return (_torso(shape), _arm(shape, 1), _arm(shape, -1), _leg(shape, 1), _leg(shape, -1), _bun(shape))
-
-
-def grid_normals(points: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Unit outward normals (R, C, 3) of a closed tube grid (R, C, 3), averaged over neighbours."""
-    ring = np.concatenate([points[:, -2:-1], points, points[:, 1:2]], axis=1)
-    along_cols = ring[:, 2:] - ring[:, :-2]
-    along_rows = np.empty_like(points)
-    along_rows[1:-1] = points[2:] - points[:-2]
-    along_rows[0], along_rows[-1] = points[1] - points[0], points[-1] - points[-2]
-    normal = np.cross(along_rows, along_cols)
-    length = np.linalg.norm(normal, axis=-1, keepdims=True)
-    return normal / np.maximum(length, 1e-12)
+    """The tubes of one body in the rest pose, torso and limbs first."""
+    limbs = (_arm(shape, 1), _arm(shape, -1), _leg(shape, 1), _leg(shape, -1))
+    return (_torso(shape), *limbs, _bun(shape), *_fall(shape), *_fingers(shape, 1), *_fingers(shape, -1))

@@ -20,27 +20,43 @@ EYE_Z, EYE_Y = 1.598, 0.031
 MOUTH_Z = 1.531
 NOSE_TIP_Z = 1.561
 EAR_Z = 1.583
+COMBED = ("bun", "tail")  # combed back behind the ears
+LOOSE = ("bob", "long", "swept")  # hair falls over the ears
 
 
 def hair_level(azimuth: F, shape: BodyShape) -> F:
     """Height (m, reference scale) above which hair covers the head, for azimuths (radians, 0 = front)."""
     turn = np.degrees(np.abs(azimuth))
-    nape = 1.492 if shape.hair_style == "bob" else 1.522
-    side_start = 62.0 if shape.hair_style == "bob" else 74.0
+    loose = shape.hair_style in LOOSE
+    nape = 1.492 if loose else 1.522
+    side_start = 62.0 if loose else 74.0
     line = np.interp(
         turn,
         [0.0, 30.0, 50.0, side_start, side_start + 26.0, 180.0],
         [shape.hairline_m, shape.hairline_m - 0.003, 1.632, 1.598, nape + 0.012, nape],
     )
+    if shape.hair_style in COMBED:
+        line = np.interp(
+            turn,
+            [0.0, 30.0, 50.0, 72.0, 88.0, 108.0, 124.0, 180.0],
+            [shape.hairline_m, shape.hairline_m - 0.003, 1.634, 1.614, 1.617, 1.606, 1.545, 1.520],
+        )
     # Her parting lifts the line a little on one side only.
     parting = np.degrees(np.arctan2(shape.parting_y_m, 0.08))
-    return line + 0.006 * np.exp(-(((np.degrees(azimuth) - parting) / 9.0) ** 2))
+    return line + (0.0 if shape.hair_style in COMBED else 0.006) * np.exp(
+        -(((np.degrees(azimuth) - parting) / 9.0) ** 2)
+    )
 
 
 def hair_height(points: F, shape: BodyShape) -> F:
     """Metres above the hair line (negative = bare skin) of reference-scale points (..., 3)."""
     azimuth = np.arctan2(points[..., 1], points[..., 0])
     return points[..., 2] - hair_level(azimuth, shape)
+
+
+def jaw_height(turn: F) -> F:
+    """Height (m, reference scale) of the edge of the jaw at azimuths (radians, without sign): chin to ears."""
+    return 1.4925 + 0.046 * np.clip(turn / 1.5, 0, 1.2) ** 2
 
 
 def _bump(distance_y: F, distance_z: F, spread_y: float, spread_z: float) -> F:
@@ -65,15 +81,21 @@ def head_relief(points: F, shape: BodyShape) -> F:
     lips = lips + 0.005 * _bump(y, z - MOUTH_Z + 0.005, 0.017, 0.005)
     chin = 0.006 * _bump(y, z - 1.505, 0.017, 0.011)
     cheeks = shape.cheeks_m * _bump(side - 0.042, z - 1.572, 0.018, 0.016)
-    out = np.zeros_like(points)
+    out: NDArray[np.floating] = np.zeros_like(points)
     out[..., 0] = face * (nose + sockets + brow + lips + chin + cheeks)
     radial = np.stack([x, y, np.zeros_like(x)], axis=-1)
     radial = radial / np.maximum(np.linalg.norm(radial, axis=-1, keepdims=True), 1e-6)
     turn = np.degrees(np.abs(np.arctan2(y, x)))
-    ear = 0.014 * np.exp(-(((turn - 96.0) / 11.0) ** 2) - ((z - EAR_Z) / 0.024) ** 2)
+    ear = 0.015 * np.exp(-(((turn - 98.0) / 12.0) ** 2) - ((z - EAR_Z) / 0.025) ** 4)
+    # The throat lies behind a line from the chin to the ears.
+    jaw = z - jaw_height(np.radians(turn))
+    throat = (
+        np.clip((0.003 - jaw) / 0.014, 0, 1) * np.clip((z - 1.435) / 0.03, 0, 1) * np.clip((110.0 - turn) / 30.0, 0, 1)
+    )
+    out = out - radial * (0.0065 * throat)[..., None]
     above = hair_height(points, shape)
     # Beside the face the line is steep, and the rise must span several columns of the grid to look smooth.
-    ramp = 0.012 + 0.030 * np.exp(-(((turn - (78.0 if shape.hair_style == "bob" else 88.0)) / 18.0) ** 2))
+    ramp = 0.026 + 0.022 * np.exp(-(((turn - (78.0 if shape.hair_style in LOOSE else 88.0)) / 18.0) ** 2))
     cover = np.clip(above / ramp, 0, 1)
     hair = shape.hair_volume_m * cover * cover * (3 - 2 * cover)
     # Hair falls over the ears; more of it gathers behind.

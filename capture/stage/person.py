@@ -6,15 +6,18 @@ mirror image of a person is a different person.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from capture.stage.body import BodyShape, Tube, build_body, grid_normals
+from capture.stage.body import BodyShape, Tube, build_body
+from capture.stage.curves import grid_normals
+from capture.stage.fall import fall_covers
 from capture.stage.gait import GaitStyle, make_gait
-from capture.stage.head import EYE_Y, EYE_Z, MOUTH_Z, NOSE_TIP_Z, hair_height
+from capture.stage.head import EYE_Y, EYE_Z, MOUTH_Z, NOSE_TIP_Z, hair_height, jaw_height
+from capture.stage.looks import FaceLayout, draw_face, draw_hair_lab, draw_shape, draw_skin_lab
 from capture.stage.outfit import covered_by_any
 from capture.stage.tone import Rgb, lab_from_linear, linear_from_lab, rgb
 
@@ -24,6 +27,13 @@ BUST_BELOW_CROWN_M = 0.45
 LARGE_MARK_M = 0.022
 _LARGE_SPACING_M = 0.075
 _KINDS = ("mole", "cafe-au-lait", "port-wine", "nevus")
+# Small marks: how many of them are of a kind, and their diameters in metres.
+_SMALL = {
+    "mole": (0.60, (0.002, 0.009)),
+    "raised": (0.20, (0.003, 0.008)),
+    "pale": (0.10, (0.004, 0.012)),
+    "faint": (0.10, (0.009, 0.012)),
+}
 
 
 @dataclass(frozen=True)
@@ -43,19 +53,6 @@ class StageMark:
 
 
 @dataclass(frozen=True)
-class FaceLayout:
-    """Colours (linear RGB) and small asymmetries (metres) of the painted face."""
-
-    iris: Rgb
-    lips: Rgb
-    brow_height: tuple[float, float]
-    eye_width: float
-    lip_width: float
-    mouth_tilt: float
-    blush: float
-
-
-@dataclass(frozen=True)
 class Person:
     """A simulated woman; everything that a photograph of her depends on besides pose, clothes, light and camera."""
 
@@ -67,6 +64,7 @@ class Person:
     face: FaceLayout
     marks: tuple[StageMark, ...]
     gait: GaitStyle
+    freckles: float = 0.0  # 0 none to 1 dense
 
     @property
     def skin_lab(self) -> tuple[float, float, float]:
@@ -78,7 +76,7 @@ class Person:
         kept = tuple(mark for mark in self.marks if mark.id != mark_id)
         if len(kept) == len(self.marks):
             raise ValueError(f"mark is unknown: {mark_id!r}; she has {', '.join(m.id for m in self.marks)}")
-        return Person(self.seed, self.height_m, self.shape, self.skin, self.hair, self.face, kept, self.gait)
+        return replace(self, marks=kept)
 
 
 def grid_point(points: NDArray[np.floating], row: float, column: float) -> F64:
@@ -97,7 +95,6 @@ def marks_visible_zone(person: Person, *, min_diameter_m: float = LARGE_MARK_M) 
         mark
         for mark in person.marks
         if mark.diameter_m >= min_diameter_m
-        and mark.part != "bun"
         and bool(_in_bust(np.array(mark.position), person.shape))
         and bool(_bare(mark.part, np.array(mark.position) / person.shape.scale, person.shape, 0.0))
     )
@@ -115,11 +112,11 @@ def _bare(part: str, points: F64, shape: BodyShape, margin_m: float) -> NDArray[
         hair = (hair_height(points, shape) > -margin_m) & (points[..., 2] > 1.45)
         bare &= ~hair
         bare &= points[..., 2] > 0.80
-    return bare
+    return bare & ~fall_covers(points, shape, margin_m)
 
 
 def _off_features(part: str, points: F64, margin_m: float) -> NDArray[np.bool_]:
-    """Whether reference-scale points keep clear of eyes, brows, nose tip, mouth and ears."""
+    """Whether reference-scale points keep clear of eyes, brows, nose tip, mouth, ears and jaw."""
     if part != "torso":
         return np.ones(points.shape[:-1], dtype=bool)
     x, side, z = points[..., 0], np.abs(points[..., 1]), points[..., 2]
@@ -127,7 +124,10 @@ def _off_features(part: str, points: F64, margin_m: float) -> NDArray[np.bool_]:
     mouth = (np.hypot(side / 0.028, (z - MOUTH_Z) / 0.012) < 1 + margin_m / 0.02) & (x > 0)
     nose = (side < 0.012 + margin_m) & (np.abs(z - NOSE_TIP_Z) < 0.014 + margin_m) & (x > 0)
     ear = (side > 0.055) & (np.abs(z - 1.58) < 0.03 + margin_m) & (np.abs(x) < 0.03 + margin_m)
-    return ~(eye | mouth | nose | ear)
+    # A blot that lies over the edge of the jaw is seen by halves from everywhere.
+    turn = np.abs(np.arctan2(points[..., 1], x))
+    jaw = (np.abs(z - jaw_height(turn)) < 0.003 + 0.8 * margin_m) & (turn < 1.9)
+    return ~(eye | mouth | nose | ear | jaw)
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,7 +146,7 @@ class _Candidates:
 def _candidates(shape: BodyShape, rng: np.random.Generator) -> _Candidates:
     chunks: list[tuple[str, F64, F64, F64, F64, F64]] = []
     for tube in build_body(shape):
-        if tube.name == "bun":
+        if tube.name in ("bun", "fall") or tube.name.startswith("finger"):
             continue
         chunks.append(_tube_candidates(tube, rng))
     part = np.concatenate([np.full(len(c[1]), c[0]) for c in chunks])
@@ -182,7 +182,16 @@ def _tube_candidates(tube: Tube, rng: np.random.Generator) -> tuple[str, F64, F6
 
 
 def _mark_colour(kind: str, skin_lab: F64, rng: np.random.Generator) -> Rgb:
-    """Linear RGB at least 15 L* darker than her skin."""
+    """Linear RGB of a mark: at least 15 L* darker than her skin, but for pale and faint ones."""
+    if kind == "pale":
+        lighter = [min(skin_lab[0] + rng.uniform(6, 10), 93.0), skin_lab[1] * 0.6, skin_lab[2] * 0.75]
+        return rgb(linear_from_lab(np.array(lighter)))
+    if kind == "faint":
+        faint = [skin_lab[0] - rng.uniform(6, 10), skin_lab[1] + rng.uniform(1, 3), skin_lab[2] + rng.uniform(0, 2)]
+        return rgb(linear_from_lab(np.array(faint)))
+    if kind == "raised":
+        flesh = [max(skin_lab[0] - rng.uniform(8, 20), 8.0), skin_lab[1] + rng.uniform(1, 5), skin_lab[2] * 0.9]
+        return rgb(linear_from_lab(np.array(flesh)))
     drop = {"mole": (22, 34), "cafe-au-lait": (16, 22), "port-wine": (18, 26), "nevus": (24, 36)}[kind]
     lightness = max(skin_lab[0] - rng.uniform(*drop), 7.0)
     lightness = min(lightness, skin_lab[0] - 15.0)
@@ -227,7 +236,9 @@ def _place_marks(shape: BodyShape, skin_lab: F64, rng: np.random.Generator) -> t
         if not take(bust & near & level & open_skin & outer, kind, diameter, _LARGE_SPACING_M):
             take(bust & level & open_skin & outer, kind, diameter, _LARGE_SPACING_M)
     for _ in range(int(rng.integers(3, 12))):
-        take(_open_skin(places, shape, 0.006), "mole", float(rng.uniform(0.003, 0.009)), 0.030)
+        kind = str(rng.choice(list(_SMALL), p=[share for share, _ in _SMALL.values()]))
+        diameter = float(rng.uniform(*_SMALL[kind][1]))
+        take(_open_skin(places, shape, 0.002 + 0.55 * diameter), kind, diameter, 0.030)
     if rng.random() < 0.6:
         take(~bust & _open_skin(places, shape, 0.02), "nevus", float(rng.uniform(0.020, 0.045)), 0.06)
     return tuple(_mark(k, places, entry, skin_lab, rng) for k, entry in enumerate(chosen, start=1))
@@ -274,62 +285,21 @@ def _mark(
     )
 
 
-def _shape(rng: np.random.Generator) -> BodyShape:
-    def near(spread: float) -> float:
-        return float(1 + np.clip(rng.normal(0, spread), -2 * spread, 2 * spread))
-
-    return BodyShape(
-        height_m=float(rng.uniform(1.60, 1.85)),
-        hips=near(0.04),
-        waist=near(0.05),
-        bust=near(0.18),
-        shoulders=near(0.02),
-        neck=near(0.04),
-        jaw=near(0.05),
-        limbs=near(0.05),
-        nose_m=float(rng.uniform(0.014, 0.021)),
-        nose_width=near(0.10),
-        cheeks_m=float(rng.uniform(0.001, 0.005)),
-        hair_volume_m=float(rng.uniform(0.010, 0.018)),
-        hair_style=str(rng.choice(["short", "bob", "bun"])),
-        hairline_m=float(rng.uniform(1.646, 1.656)),
-        parting_y_m=float(rng.choice([-1, 1]) * rng.uniform(0.012, 0.03)),
-    )
-
-
-def _face(skin_lab: F64, rng: np.random.Generator) -> FaceLayout:
-    iris = np.array([[22, 12, 18], [38, 12, 26], [45, -8, -14], [46, -12, 14]])[int(rng.integers(4))]
-    lips = [skin_lab[0] * rng.uniform(0.62, 0.78), skin_lab[1] + rng.uniform(12, 30), skin_lab[2] * 0.6]
-    return FaceLayout(
-        iris=rgb(linear_from_lab(iris)),
-        lips=rgb(linear_from_lab(np.array(lips))),
-        brow_height=(float(rng.normal(0.018, 0.0010)), float(rng.normal(0.018, 0.0010))),
-        eye_width=float(rng.uniform(0.0128, 0.0152)),
-        lip_width=float(rng.uniform(0.021, 0.026)),
-        mouth_tilt=float(rng.normal(0, 0.03)),
-        blush=float(rng.uniform(0.05, 0.22)),
-    )
-
-
 @lru_cache(maxsize=256)
 def make_person(seed: int) -> Person:
     """The person of that seed: at least five large marks on the bust, on all four sides, far apart."""
-    rng = np.random.default_rng([seed, 0x57A6E])
-    shape = _shape(rng)
-    lightness = float(rng.uniform(36, 80))
-    # Tan follows lightness as in measured skin: darkest and lightest skins are the least yellow.
-    yellow = 12 + 9 * np.sin(np.pi * np.clip((lightness - 28) / 60, 0, 1)) + rng.normal(0, 1.0)
-    skin_lab = np.array([lightness, rng.uniform(9, 13) + (60 - abs(lightness - 55)) * 0.02, yellow])
-    hair_lab = np.array([[8, 1, 1], [18, 6, 8], [34, 10, 20], [62, 6, 30], [36, 24, 30]])[int(rng.integers(5))]
-    hair_lab = hair_lab + rng.normal(0, 1.0, 3) * [1.5, 1, 1]
-    hair_lab[0] = max(hair_lab[0], 6.0)
+    rng, more = np.random.default_rng([seed, 0x57A6E]), np.random.default_rng([seed, 0x57A6F])
+    shape = draw_shape(rng)
+    skin_lab = draw_skin_lab(rng)
+    freckled = max(float(more.uniform(-0.6, 1.0)), 0.0) * float(np.clip((skin_lab[0] - 38) / 30, 0, 1))
     return Person(
         seed=seed,
         height_m=shape.height_m,
         shape=shape,
         skin=rgb(linear_from_lab(skin_lab)),
-        hair=rgb(linear_from_lab(hair_lab)),
-        face=_face(skin_lab, rng),
+        hair=rgb(linear_from_lab(draw_hair_lab(skin_lab, more))),
+        face=draw_face(skin_lab, rng, more),
         marks=_place_marks(shape, skin_lab, rng),
         gait=make_gait(rng),
+        freckles=freckled,
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -29,3 +31,17 @@ def screen_vertices(
     x = depth * (2 * (points[:, 0] + 0.5) - width) / height
     y = -depth * (2 * (points[:, 1] + 0.5) - height) / height
     return np.column_stack([x, y, -depth]).astype(np.float32)
+
+
+@lru_cache(maxsize=8)
+def tube_faces(sizes: tuple[tuple[int, int], ...]) -> NDArray[np.int32]:
+    """(F, 3) triangles, counter-clockwise seen from outside, of tubes of the given grid sizes, one after another."""
+    chunks, start = [], 0
+    for rows, cols in sizes:
+        index = np.arange(rows * cols).reshape(rows, cols) + start
+        a, b, c, d = index[:-1, :-1], index[1:, :-1], index[1:, 1:], index[:-1, 1:]
+        chunks += [np.stack([a, b, c], -1).reshape(-1, 3), np.stack([a, c, d], -1).reshape(-1, 3)]
+        start += rows * cols
+    faces = np.concatenate(chunks).astype(np.int32)
+    faces.setflags(write=False)
+    return faces

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from capture.stage.backdrop import BACKDROP_NAMES
-from capture.stage.body import ATLAS, BONES, BodyShape, Tube, build_body, grid_normals, rest_joints
+from capture.stage.body import ATLAS, BONES, BodyShape, Tube, build_body, rest_joints
+from capture.stage.curves import grid_normals
 from capture.stage.outfit import get_outfit
+from capture.stage.paint import Paint, paint
 from capture.stage.person import Person, grid_point
-from capture.stage.skin import paint
+from capture.stage.raster import tube_faces
+from capture.stage.shadow import openness
 
 F64 = NDArray[np.float64]
 F32 = NDArray[np.float32]
@@ -92,20 +95,6 @@ def bone_transforms(shape: BodyShape, stance: Stance) -> dict[str, F64]:
     return bones
 
 
-@lru_cache(maxsize=8)
-def _faces_of(sizes: tuple[tuple[int, int], ...]) -> I32:
-    """(F, 3) triangles, counter-clockwise seen from outside, of tubes of the given grid sizes, one after another."""
-    chunks, start = [], 0
-    for rows, cols in sizes:
-        index = np.arange(rows * cols).reshape(rows, cols) + start
-        a, b, c, d = index[:-1, :-1], index[1:, :-1], index[1:, 1:], index[:-1, 1:]
-        chunks += [np.stack([a, b, c], -1).reshape(-1, 3), np.stack([a, c, d], -1).reshape(-1, 3)]
-        start += rows * cols
-    faces = np.concatenate(chunks).astype(np.int32)
-    faces.setflags(write=False)
-    return faces
-
-
 class Scene:
     """A person in a pose, dressed, before a backdrop. Arrays are read-only and built on first use."""
 
@@ -141,6 +130,36 @@ class Scene:
         return tuple(np.asarray(grid_normals(grid), dtype=np.float64) for grid in self.grids)
 
     @cached_property
+    def shading_normals(self) -> tuple[F64, ...]:
+        """Unit normals (R, C, 3) that light falls on: the trunk and an arm share theirs where they meet."""
+        bones, joints = bone_transforms(self.person.shape, self.stance), rest_joints(self.person.shape)
+        scale = self.person.shape.scale
+        out = list(self.grid_normals)
+        for tag, side in (("left", 1.0), ("right", -1.0)):
+            rest = joints[f"upper_arm_{tag}"] - np.array([0.0, side * 0.022, 0.028]) * scale
+            # Half way between what the trunk and the arm do to it.
+            centre = np.mean([bones[b][:3, :3] @ rest + bones[b][:3, 3] for b in ("chest", f"upper_arm_{tag}")], axis=0)
+            for k, tube in enumerate(self.tubes):
+                if tube.name not in ("torso", f"arm_{tag}"):
+                    continue
+                away = self.grids[k] - centre
+                distance = np.linalg.norm(away, axis=2, keepdims=True)
+                share = np.clip((0.125 * scale - distance) / (0.055 * scale), 0, 1) ** 1.5
+                mixed = out[k] + share * (away / np.maximum(distance, 1e-6) - out[k])
+                out[k] = mixed / np.maximum(np.linalg.norm(mixed, axis=2, keepdims=True), 1e-9)
+        return tuple(out)
+
+    @property
+    def openings(self) -> tuple[F32, ...]:
+        """(R, C) share of the light from all sides that reaches each tube."""
+        return openness(self.person.shape)
+
+    @cached_property
+    def open_sky(self) -> F32:
+        """(V,) the same per vertex."""
+        return np.concatenate([plane.ravel() for plane in self.openings])
+
+    @cached_property
     def vertices(self) -> F32:
         """(V, 3) world metres."""
         return _joined(self.grids)
@@ -159,12 +178,24 @@ class Scene:
     @property
     def faces(self) -> I32:
         """(F, 3) vertex indices, counter-clockwise seen from outside."""
-        return _faces_of(tuple((t.points.shape[0], t.points.shape[1]) for t in self.tubes))
+        return tube_faces(tuple((t.points.shape[0], t.points.shape[1]) for t in self.tubes))
 
-    @cached_property
+    @property
+    def paint(self) -> Paint:
+        """Colour, relief, gloss and scatter of skin, hair and clothes."""
+        return paint(self.person, self.outfit)
+
+    @property
     def texture(self) -> F32:
         """(1024, 1024, 3) linear RGB albedo."""
-        return paint(self.person, self.outfit)
+        return self.paint.albedo
+
+    @cached_property
+    def strands(self) -> F32:
+        """(V, 3) unit vectors down the rows of each tube: the way hair lies."""
+        down = _joined(tuple(np.gradient(grid, axis=0) for grid in self.grids))
+        unit: F32 = down / np.maximum(np.linalg.norm(down, axis=1, keepdims=True), np.float32(1e-9))
+        return unit
 
     def mark_positions_world(self) -> dict[str, tuple[F64, F64]]:
         """Position (3,) in metres and outward unit normal (3,) of each mark, on the drawn triangles."""

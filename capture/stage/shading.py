@@ -1,11 +1,9 @@
-"""Light on a scene: the shadow map, the diffuse light baked per texel, and the weak highlight per vertex.
+"""Light on a scene: the diffuse light baked per texel, with relief and scatter, and the highlight per vertex.
 
 What does not depend on the camera is computed once per scene and light and kept in the scene.
 """
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -13,70 +11,21 @@ from numpy.typing import NDArray
 
 from capture.stage.body import ATLAS
 from capture.stage.lens import StageCamera, StageLight
-from capture.stage.raster import culled, screen_vertices
 from capture.stage.scene import Scene
-from capture.stage.skin import spread_to_patch
+from capture.stage.shadow import ShadowMap, depth_from
+from capture.stage.surface import spread_to_patch
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 
 _SHADOW_SIZE = 1024
 _BAKE_STEP = 2  # texels of the atlas per texel of the light bake
-# Eight taps, about 6 mm wide: the soft edge of a large studio light.
-_RING = ((2, 0), (-2, 0), (0, 2), (0, -2), (1, 1), (-1, 1), (1, -1), (-1, -1))
 _HIGHLIGHT, _SHININESS = 0.05, 18.0
-
-
-@dataclass(frozen=True, eq=False)
-class ShadowMap:
-    """Orthographic depth seen from the light; larger is farther from the light."""
-
-    axes: F64  # (3, 3) rows: right, up, toward the light
-    centre: F64  # (3,) world metres
-    half_extent: float
-    depth: F32  # (S, S) metres along the light, +inf where nothing stands
-
-    def lookup(self, points: F32, bias_m: float) -> F32:
-        """Share of the light (0..1) reaching world points (h, w, 3)."""
-        local = (points - self.centre.astype(np.float32)) @ self.axes.T.astype(np.float32)
-        scale = np.float32(_SHADOW_SIZE / 2 / self.half_extent)
-        u = (local[..., 0] * scale + (_SHADOW_SIZE / 2 - 0.5)).astype(np.float32)
-        v = (-local[..., 1] * scale + (_SHADOW_SIZE / 2 - 0.5)).astype(np.float32)
-        limit = -local[..., 2] - np.float32(bias_m)
-        lit = np.zeros(u.shape, dtype=np.float32)
-        for du, dv in _RING:
-            near = cv2.remap(
-                self.depth, u + np.float32(du), v + np.float32(dv), cv2.INTER_NEAREST,
-                borderMode=cv2.BORDER_CONSTANT, borderValue=1e6,
-            )  # fmt: skip
-            lit += near > limit
-        return lit / np.float32(len(_RING))
-
-    def floor_pixels(self) -> F64:
-        """(2, 3) pixels of the map from floor metres (x, y, 1)."""
-        scale = _SHADOW_SIZE / 2 / self.half_extent
-        flat = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 0.0]])
-        flat[:, 2] = -self.centre
-        rows = np.array([[scale], [-scale]]) * (self.axes[:2] @ flat)
-        rows[:, 2] += _SHADOW_SIZE / 2 - 0.5
-        return np.asarray(rows, dtype=np.float64)
-
-    def floor_lit(self, bias_m: float) -> F32:
-        """Share of the light (0..1) that reaches the floor, at the pixels (S, S) of the map; the light is above it."""
-        at = np.arange(_SHADOW_SIZE, dtype=np.float32) - np.float32(_SHADOW_SIZE / 2 - 0.5)
-        at *= np.float32(2 * self.half_extent / _SHADOW_SIZE)
-        # On the floor z = 0, so depth along the light follows from the place on the map.
-        right, up, toward = self.axes
-        down = -float(self.centre[2]) - (at * np.float32(right[2]) - (at * np.float32(up[2]))[:, None])
-        limit = (-down / np.float32(toward[2]) - np.float32(bias_m)).astype(np.float32)
-        room = 2
-        near = cv2.copyMakeBorder(self.depth, room, room, room, room, cv2.BORDER_CONSTANT, value=1e6)
-        total = np.zeros(limit.shape, dtype=np.uint8)
-        for du, dv in _RING:
-            x, y = room + du, room + dv
-            tap = cv2.compare(near[y : y + _SHADOW_SIZE, x : x + _SHADOW_SIZE], limit, cv2.CMP_GT)
-            cv2.add(total, cv2.bitwise_and(tap, 1), total)
-        return (total * np.float32(1 / len(_RING))).astype(np.float32)
+_GRAZING = 5.0  # how much stronger the highlight of skin is along the surface than straight on, less one
+# Two sheens of hair across the strands: the first of the light's colour, the second broad and weaker.
+_SHEENS = ((0.034, 70.0, -0.10), (0.012, 16.0, 0.14))
+# Light that has been under skin comes out red where little falls on it.
+_SPREAD = (0.26, 0.02, -0.05)
 
 
 def shadow_map(scene: Scene, light: StageLight) -> ShadowMap:
@@ -85,25 +34,7 @@ def shadow_map(scene: Scene, light: StageLight) -> ShadowMap:
     found = scene.cache.get(key)
     if isinstance(found, ShadowMap):
         return found
-    toward = light.direction
-    right = np.cross([0.0, 0.0, 1.0], toward)
-    right = right / np.linalg.norm(right) if np.linalg.norm(right) > 1e-6 else np.array([0.0, 1.0, 0.0])
-    axes = np.stack([right, np.cross(toward, right), toward])
-    low, high = scene.vertices.min(axis=0), scene.vertices.max(axis=0)
-    centre = (low + high).astype(np.float64) / 2
-    local = (scene.vertices.astype(np.float64) - centre) @ axes.T
-    half = float(np.abs(local[:, :2]).max()) * 1.03
-    size = _SHADOW_SIZE
-    pixels = np.column_stack([local[:, 0], -local[:, 1]]) / half * (size / 2) + (size / 2 - 0.5)
-    # Far enough that depth is linear across a triangle to well under the bias.
-    away = 50.0 - local[:, 2]
-    depth = np.full((size, size), 60.0, dtype=np.float32)
-    cv2.triangleRasterizeDepth(
-        screen_vertices(pixels, away, (size, size)), scene.faces, depth, np.eye(4, dtype=np.float32),
-        np.pi / 2, 40.0, 60.0, culled(),
-    )  # fmt: skip
-    depth = np.where(depth > 59.0, np.float32(1e6), depth - np.float32(50.0))
-    result = ShadowMap(axes, centre, half, depth)
+    result = depth_from(scene.vertices.astype(np.float64), scene.faces, light.direction, _SHADOW_SIZE)
     scene.cache[key] = result
     return result
 
@@ -120,45 +51,86 @@ def floor_shadow(scene: Scene, light: StageLight) -> tuple[F32, F64]:
     return result
 
 
+def _bake(scene: Scene, light: StageLight, shadows: ShadowMap | None) -> tuple[list[F32], F32]:
+    """Five planes on the atlas and the lit share (V,) of each vertex.
+
+    The planes: cosine of the light, its component along columns and rows of the surface, the share of it that arrives,
+    and the light from all sides.
+    """
+    size = ATLAS // _BAKE_STEP
+    planes = np.zeros((size, size, 5), dtype=np.float32)
+    shares = []
+    for tube, grid, normal, opening in zip(
+        scene.tubes, scene.grids, scene.shading_normals, scene.openings, strict=True
+    ):
+        columns, rows = _tangents(grid)
+        cosine = normal @ light.direction
+        # A little deeper than geometry alone: the walls of a studio give less than its ceiling.
+        sky = opening**1.3 * (1 + 0.18 * normal[..., 2])  # a studio's ceiling is brighter than its floor
+        raised = grid + 0.006 * normal
+        fields = [cosine, columns @ light.direction, rows @ light.direction, np.ones_like(cosine), sky]
+        x0, y0, width, height = (value // _BAKE_STEP for value in tube.patch)
+        part = planes[y0 : y0 + height, x0 : x0 + width]
+        part[..., :3] = spread_to_patch(np.stack(fields[:3], axis=-1), tube, _BAKE_STEP)
+        part[..., 3:] = spread_to_patch(np.stack(fields[3:], axis=-1), tube, _BAKE_STEP)
+        share = np.ones(cosine.shape, dtype=np.float32)
+        if shadows is not None:
+            share = shadows.lookup(raised.astype(np.float32), 0.004)
+            part[..., 3] = shadows.soft(spread_to_patch(raised, tube, _BAKE_STEP), 0.004)
+        shares.append((share * (cosine > 0)).ravel())
+    whole = [cv2.resize(plane, (ATLAS, ATLAS), interpolation=cv2.INTER_LINEAR) for plane in cv2.split(planes)]
+    return [np.asarray(plane, dtype=np.float32) for plane in whole], np.concatenate(shares)
+
+
+def _tangents(grid: F64) -> tuple[F64, F64]:
+    """Unit vectors (R, C, 3) along the columns (to the right on the atlas) and the rows (down) of a grid."""
+    ring = np.concatenate([grid[:, -2:-1], grid, grid[:, 1:2]], axis=1)
+    out = [ring[:, 2:] - ring[:, :-2], np.gradient(grid, axis=0)]
+    unit = [vector / np.maximum(np.linalg.norm(vector, axis=2, keepdims=True), 1e-9) for vector in out]
+    return unit[0], unit[1]
+
+
 def lit_texture(scene: Scene, light: StageLight, shadow: bool) -> tuple[F32, F32]:
     """Radiance texture (T, T, 3) linear RGB of the diffuse light, and the lit share (V,) of each vertex."""
     key = ("lit", light, shadow)
     found = scene.cache.get(key)
     if isinstance(found, tuple):
         return found
-    irradiance = np.zeros((ATLAS // _BAKE_STEP, ATLAS // _BAKE_STEP), dtype=np.float32)
-    toward = light.direction.astype(np.float32)
-    shadows = shadow_map(scene, light) if shadow else None
-    vertex_share = []
-    for tube, grid, normal in zip(scene.tubes, scene.grids, scene.grid_normals, strict=True):
-        facing = normal @ light.direction
-        share = np.ones(grid.shape[:2], dtype=np.float32)
-        if shadows is not None:
-            share = shadows.lookup((grid + 0.006 * normal).astype(np.float32), 0.004)
-        vertex_share.append((share * (facing > 0)).ravel())
-        n_map = spread_to_patch(normal, tube, _BAKE_STEP)
-        lambert = np.clip(n_map @ toward, 0, 1)
-        if shadows is not None:
-            p_map = spread_to_patch(grid, tube, _BAKE_STEP) + np.float32(0.006) * n_map
-            lambert = lambert * shadows.lookup(p_map, 0.004)
-        sky = 1 + np.float32(0.18) * n_map[..., 2]  # a studio's ceiling is brighter than its floor
-        x0, y0, width, height = (value // _BAKE_STEP for value in tube.patch)
-        irradiance[y0 : y0 + height, x0 : x0 + width] = light.intensity * lambert + light.ambient * sky
-    whole = cv2.resize(irradiance, (ATLAS, ATLAS), interpolation=cv2.INTER_LINEAR)
-    tinted = cv2.merge([whole * np.float32(colour) for colour in light.colour])
-    texture = np.asarray(cv2.multiply(scene.texture, tinted), dtype=np.float32)
+    coat = scene.paint
+    planes, vertex_share = _bake(scene, light, shadow_map(scene, light) if shadow else None)
+    cosine, columns, rows, share, sky = planes
+    cosine -= cv2.multiply(columns, coat.slopes[0])
+    cosine -= cv2.multiply(rows, coat.slopes[1])
+    direct = cv2.multiply(cv2.max(cosine, 0.0), share)
+    spread = cv2.multiply(cv2.multiply(direct, coat.scatter), cv2.subtract(1.0, direct))
+    channels = []
+    for albedo, colour, more in zip(cv2.split(coat.albedo), light.colour, _SPREAD, strict=True):
+        reached = cv2.addWeighted(direct, light.intensity, sky, light.ambient, 0.0)
+        reached = cv2.addWeighted(reached, 1.0, spread, more * light.intensity, 0.0)
+        channels.append(cv2.multiply(reached, albedo, scale=colour))
+    texture = np.asarray(cv2.merge(channels), dtype=np.float32)
     # No patch begins in the corner: samples off the body read it, and the border beside it, as black.
     texture[0, 0] = 0
-    result = (texture, np.concatenate(vertex_share))
+    result = (texture, vertex_share)
     scene.cache[key] = result
     return result
 
 
 def highlights(scene: Scene, camera: StageCamera, light: StageLight, share: F32) -> F32:
-    """(V,) Blinn-Phong highlight strength before the light's colour."""
+    """(V,) strength of the highlight before the light's colour: Blinn-Phong on skin, Kajiya-Kay (1989) on hair."""
     view = camera.position.astype(np.float32) - scene.vertices
     view /= np.linalg.norm(view, axis=1, keepdims=True)
     half = view + light.direction.astype(np.float32)
     half /= np.linalg.norm(half, axis=1, keepdims=True)
+    coat = scene.paint
     cosine = np.clip(np.einsum("ij,ij->i", scene.normals, half), 0, 1)
-    return (_HIGHLIGHT * light.intensity * share * cosine**_SHININESS).astype(np.float32)
+    grazing = 1 + np.float32(_GRAZING) * (1 - np.clip(np.einsum("ij,ij->i", view, half), 0, 1)) ** 3
+    shine = np.float32(_HIGHLIGHT) * coat.gloss * grazing * cosine**_SHININESS
+    hair = np.flatnonzero(coat.fibre > 0)
+    slant = np.einsum("ij,ij->i", scene.strands[hair], half[hair])
+    sheen = np.zeros(len(hair), dtype=np.float32)
+    for strength, power, shift in _SHEENS:
+        sheen += np.float32(strength) * np.clip(1 - np.square(slant + np.float32(shift)), 0, 1) ** power
+    sheen *= scene.open_sky[hair] ** 2
+    shine[hair] += coat.fibre[hair] * (sheen - shine[hair])
+    return np.asarray(light.intensity * share * shine, dtype=np.float32)

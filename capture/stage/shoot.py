@@ -28,6 +28,7 @@ from capture.stage.person import Person, make_person
 from capture.stage.render import encoded, render, render_empty, render_linear
 from capture.stage.rig import make_lights, make_rig
 from capture.stage.scene import Limb, Scene, Stance
+from capture.stage.sensor import Sensor, photograph_seed
 from capture.stage.toml_text import toml_text
 from capture.stage.walk import walk_stance
 from capture.store import write_atomic, write_json
@@ -36,7 +37,7 @@ from capture.video import write_video
 _DAY = dt.date(2026, 11, 2)
 _BALL_EVERY = 4  # one camera in four sees the ball: one picture gives the light's direction
 _FACINGS = (0.0, 17.0, -23.0, 34.0, -40.0, 52.0)
-_OUTFITS = ("black", "white", "red", "blue", "green", "striped")
+_OUTFITS = ("black", "white", "red", "blue", "green", "striped", "plum", "camel")
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,8 @@ class ShootPlan:
     ball: bool = True
     supersample: int = 2
     backdrop: str = "grey"
+    backdrops: tuple[str, ...] = ()  # of the takes in turn, where they differ; the plates show `backdrop` only
+    sensor: Sensor | None = None  # of every still and calibration picture; without one the light is exact
     board: StageBoard = field(default_factory=StageBoard)
 
 
@@ -107,8 +110,9 @@ class ShootTruth:
         return walk_stance(self.person, start + frame / self.plan.clip_fps, facing_deg=0.0)
 
 
-def plan_takes(count: int, *, backdrop: str = "grey") -> tuple[StageTake, ...]:
-    """Takes take1.. before a backdrop, that differ in facing, arms, head and outfit."""
+def plan_takes(count: int, *, backdrop: str = "grey", backdrops: tuple[str, ...] = ()) -> tuple[StageTake, ...]:
+    """Takes take1.. before a backdrop, or several in turn, that differ in facing, arms, head and outfit."""
+    hung = backdrops or (backdrop,)
     takes = []
     for k in range(count):
         lift = (0.0, 12.0, -4.0)[k % 3]
@@ -118,7 +122,7 @@ def plan_takes(count: int, *, backdrop: str = "grey") -> tuple[StageTake, ...]:
             arm_right=Limb(swing=(0.0, -4.0, 10.0)[k % 3], raise_=(0.0, 4.0, 10.0)[k % 3], bend=8.0),
             head_turn_deg=(0.0, 7.0, -6.0)[k % 3],
         )
-        takes.append(StageTake(f"take{k + 1}", _OUTFITS[k % len(_OUTFITS)], backdrop, stance))
+        takes.append(StageTake(f"take{k + 1}", _OUTFITS[k % len(_OUTFITS)], hung[k % len(hung)], stance))
     return tuple(takes)
 
 
@@ -134,7 +138,7 @@ def write_shoot(folder: Path, plan: ShootPlan, *, fault: str | None = None) -> S
         make_rig(plan.cameras, seed=plan.seed, image_size=plan.image_size, arc_deg=plan.arc_deg),
         make_lights(plan.lights),
     )
-    takes = plan_takes(plan.takes, backdrop=plan.backdrop)
+    takes = plan_takes(plan.takes, backdrop=plan.backdrop, backdrops=plan.backdrops)
     grid = faults.Grid(
         tuple(c.id for c in cameras),
         tuple(light.id for light in lights),
@@ -154,7 +158,7 @@ def write_shoot(folder: Path, plan: ShootPlan, *, fault: str | None = None) -> S
         for stem, data in _stills(shoot, scenes, camera):
             write_atomic(folder / f"{stem}.jpg", data)
         for stem, picture in _calibration(shoot, camera):
-            write_atomic(folder / f"{stem}.jpg", encode_jpeg(picture))
+            write_atomic(folder / f"{stem}.jpg", encode_jpeg(_sensed(shoot, picture, stem)))
     for clip in shoot.clip_ids:
         for camera in cameras:
             write_video(folder / "clips" / clip / f"{camera.id}.mp4", _frames(shoot, clip, camera), plan.clip_fps)
@@ -230,10 +234,17 @@ def _stills(shoot: ShootTruth, scenes: dict[str, Scene], camera: StageCamera) ->
             stem = f"stills/{take.id}/{light.id}/{name}"
             if fault.name == "missing-frame" and stem in fault.affected:
                 continue
-            data = encode_jpeg(_photograph(shoot, scenes[take.id], take, (camera, light)))
+            drawn = _photograph(shoot, scenes[take.id], take, (camera, light))
+            data = encode_jpeg(_sensed(shoot, drawn, stem))
             if fault.name == "truncated-file" and stem in fault.affected:
                 data = faults.truncated(data)
             yield stem, data
+
+
+def _sensed(shoot: ShootTruth, picture: Picture, stem: str) -> Picture:
+    """A drawn picture as the camera's lens and sensor give it."""
+    sensor = shoot.plan.sensor
+    return picture if sensor is None else sensor.again(picture, photograph_seed(shoot.plan.seed, stem))
 
 
 def _photograph(shoot: ShootTruth, scene: Scene, take: StageTake, place: tuple[StageCamera, StageLight]) -> Picture:

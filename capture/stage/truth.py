@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from capture.issues import JsonObject, JsonValue
 from capture.stage.lens import StageCamera, StageLight, image_points
-from capture.stage.person import Person, marks_visible_zone
+from capture.stage.outfit import get_outfit, worn_over
+from capture.stage.person import Person, StageMark, marks_visible_zone
 from capture.stage.render import render_depth
 from capture.stage.scene import Scene, Stance
 from capture.stage.tone import lab_from_linear
@@ -114,10 +115,12 @@ def _joints(scene: Scene) -> JsonObject:
 def observe(scene: Scene, camera: StageCamera) -> JsonObject:
     """Where each mark falls in a photograph: pixel, whether it is visible, cosine of the view angle, size in pixels.
 
-    Visible means: inside the picture, turned toward the camera by more than 12 degrees, and not hidden behind the body.
+    Visible means: inside the picture, turned toward the camera by more than 12 degrees, and not hidden behind the body
+    or under her clothes.
     """
     depth = render_depth(scene, camera)
     out: JsonObject = {}
+    covered = {mark.id for mark in scene.person.marks if _dressed(scene, mark)}
     diameters = {mark.id: mark.diameter_m for mark in scene.person.marks}
     for name, (position, normal) in scene.mark_positions_world().items():
         pixels, away = image_points(camera, position[None])
@@ -128,11 +131,17 @@ def observe(scene: Scene, camera: StageCamera) -> JsonObject:
         front = inside and abs(float(depth[round(y), round(x)]) - distance) < _DEPTH_TOLERANCE_M
         out[name] = {
             "pixel": [round(x, 4), round(y, 4)],
-            "visible": bool(front and cosine > _FACING_COSINE),
+            "visible": bool(front and cosine > _FACING_COSINE and name not in covered),
             "facing_cosine": round(cosine, 4),
             "diameter_px": round(diameters[name] * camera.fx / distance, 3),
         }
     return out
+
+
+def _dressed(scene: Scene, mark: StageMark) -> bool:
+    """Whether cloth lies over the middle of a mark."""
+    place = np.array(mark.position) / scene.person.shape.scale
+    return bool(worn_over(get_outfit(scene.outfit), mark.part, place) > 0)
 
 
 def _board(shoot: ShootTruth) -> JsonObject:

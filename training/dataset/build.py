@@ -45,13 +45,13 @@ from training.dataset.sheet import write_sheet
 class DatasetRecipe(Record):
     """`[dataset]` of a recipe: what is cut out and what is held back."""
 
-    pixels: int = 80
+    pixels: int = 128
     trigger: str = "sks"
     validation_cameras: tuple[str, ...] = ()  # by whose views the best checkpoint is chosen
     holdout_cameras: tuple[str, ...] = ()
     holdout_lights: tuple[str, ...] = ()
     holdout_takes: tuple[str, ...] = ()  # takes or clips; with them an outfit or a backdrop
-    close_ups: bool = False  # the face, and marks that head and shoulders show too small; for a base that knows them
+    close_ups: bool = True  # the face, and marks that head and shoulders show too small
     clip_every: int = 6  # every n-th frame of a clip
     max_elevation_deg: float = 35.0  # steeper views are left out: the embedded base was never shown one
     colour: bool = True  # take out what sets the cameras apart in colour, where `twin calibrate` measured it
