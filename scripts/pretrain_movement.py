@@ -278,7 +278,8 @@ def export(work: Path, to: Path) -> None:
     recorded, stage = load(work)
     facts: JsonObject = json.loads((work / "base/training.json").read_text())
     facts |= {
-        "recordings": list[JsonValue](sorted(RECORDINGS)), "recorded_takes": len(recorded.takes), "stage_takes": len(stage.takes),
+        "recordings": list[JsonValue](sorted(RECORDINGS)),
+        "recorded_takes": len(recorded.takes), "stage_takes": len(stage.takes),
         "stage_people": len({take.person for take in stage.takes}), "first_person_seed": FIRST_SEED,
         "seconds_recorded": round(sum(len(t) for t in recorded.takes) / model.config.rate_hz),
         "seconds_simulated": round(sum(len(t) for t in stage.takes) / model.config.rate_hz),

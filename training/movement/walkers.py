@@ -22,13 +22,13 @@ LARGEST_BEND = 0.6  # radians per second: a standing foot then slides by as litt
 
 
 def walker_takes(seed: int) -> list[Take]:
-    """Walks of one person of the stage: slower and faster, straight and in curves, and at times on the spot."""
+    """Two walks of one person of the stage, one of them in a bend, and at times one on the spot, each at a tempo."""
     rng = np.random.default_rng(seed)
     person, name = make_person(seed), name_of(rng)
     found = []
-    for bend in (0.0, float(rng.uniform(-LARGEST_BEND, LARGEST_BEND)), None):
-        clip = stage_clip(at_tempo(person, rng), seconds=SECONDS, travel=True, start_s=float(rng.uniform(0, 2)))
-        found.append(named_take(bent(clip, _bends(len(clip), bend, rng)), "walk", name))
+    for bends in (False, True):
+        clip = stage_clip(at_tempo(person, rng), seconds=SECONDS, travel=True)
+        found.append(named_take(bent(clip, _bends(len(clip), rng)) if bends else clip, "walk", name))
     if rng.random() < 0.25:
         found.append(named_take(stage_clip(at_tempo(person, rng), seconds=SECONDS), "tread", name))
     return found
@@ -54,10 +54,10 @@ def bent(clip: MotionClip, rates: F64) -> MotionClip:
     return decode(replace(features, heading_rates=features.heading_rates + rates))
 
 
-def _bends(frames: int, bend: float | None, rng: np.random.Generator) -> F64:
-    """A steady bend, or one that comes and goes."""
-    if bend is not None:
-        return np.full(frames, bend)
+def _bends(frames: int, rng: np.random.Generator) -> F64:
+    """(T,) radians per second of a steady bend, or of one that comes and goes."""
+    if rng.random() < 0.5:
+        return np.full(frames, rng.uniform(-LARGEST_BEND, LARGEST_BEND))
     phase, periods = rng.uniform(0, 2 * np.pi), rng.uniform(0.5, 1.5)
     turns = np.sin(2 * np.pi * periods * np.arange(frames) / frames + phase)
     return np.asarray(rng.uniform(0.2, LARGEST_BEND) * turns)
