@@ -210,11 +210,12 @@ def test_an_adapter_of_another_base_is_refused(tmp_path: Path) -> None:
 def test_the_prior_holds_the_class_word(tmp_path: Path, cutter: Cutter, windows: Windows) -> None:
     anybody = Windows(windows.rows, windows.bones, windows.asked.named(WORDS.spell("person")))
     moved = []
-    for weight in (0.0, 20.0):
-        run = trainer(tmp_path / str(weight), cutter, changed(SHORT, steps=20, rate=5e-3, prior_weight=weight))
+    # A base of random weights hardly tells one word from another, so only a heavy prior holds it.
+    for weight in (0.0, 300.0):
+        run = trainer(tmp_path / str(weight), cutter, changed(SHORT, steps=25, rate=5e-3, prior_weight=weight))
         run.to_the_end()
         moved.append(change_of(run.model, anybody))
-    assert moved[1] < 0.7 * moved[0]
+    assert moved[1] < 0.4 * moved[0]
 
 
 def test_training_lowers_the_loss(tmp_path: Path, cutter: Cutter) -> None:

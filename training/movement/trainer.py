@@ -83,13 +83,14 @@ class MovementTrainer:
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate(len(self.losses), self.recipe)
         loss = self.loss()
-        if not math.isfinite(float(loss)):
-            raise RuntimeError(f"loss of step {len(self.losses) + 1} is {float(loss)}; train at a lower movement.rate")
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            raise RuntimeError(f"loss of step {len(self.losses) + 1} is {value}; train at a lower movement.rate")
         loss.backward()
         nn.utils.clip_grad_norm_(self.parameters, 1.0)
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
-        return float(loss.detach())
+        return value
 
     def loss(self) -> Tensor:
         """The loss of the next batch: hers with her trigger, and what the class word is moved by."""
