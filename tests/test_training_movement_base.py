@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -47,10 +48,8 @@ def windows(cutter: Cutter) -> Windows:
     return cutter.cut(torch.tensor([0, 1]), torch.tensor([5, 0]))
 
 
-def answer(windows: Windows, *, asked: str = "", **values: Tensor) -> Tensor:
+def answer(windows: Windows, **values: Tensor) -> Tensor:
     """What the random base makes of a fixed noise, with some conditions other than those of the windows."""
-    from dataclasses import replace
-
     model = make_base()
     noise = torch.randn(windows.rows.shape, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
