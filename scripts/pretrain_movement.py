@@ -246,7 +246,7 @@ def _loss(model: MovementBase, windows: Windows, schedule: DDIMScheduler, genera
     times = torch.randint(0, NOISE_STEPS, (len(windows),), generator=generator)
     noisy = schedule.add_noise(model.normalised(windows.rows), noise, times)
     made = model(noisy, times, windows.asked.dropped(OPEN, generator))
-    return frame_errors(model, made, windows, WEIGHTS).mean()
+    return frame_errors(model, made, windows, WEIGHTS, signal=schedule.alphas_cumprod[times]).mean()
 
 
 @app.command()

@@ -191,6 +191,8 @@ def test_the_truth_has_no_loss_and_errors_have(windows: Windows) -> None:
     sliding[..., 0] += 1.0  # she goes faster than her feet
     usual, feet = (float(frame_errors(model, sliding, windows, (0.0, w)).mean()) for w in (0.0, 1.0))
     assert feet > 1.5 * usual
+    unseen = frame_errors(model, sliding, windows, (0.0, 1.0), signal=torch.zeros(2))
+    assert float(unseen.mean()) == pytest.approx(usual)
     beyond = truth.clone()
     beyond[1, 40:] += 9  # frames that do not exist
     assert frame_errors(model, beyond, windows, (1.0, 1.0)).max() < 1e-8

@@ -18,11 +18,15 @@ _CHAIN = tuple(
 _FEET = tuple(CANONICAL.index(name) for name in FEET)
 
 
-def frame_errors(model: MovementBase, made: Tensor, windows: Windows, weights: tuple[float, float]) -> Tensor:
+def frame_errors(
+    model: MovementBase, made: Tensor, windows: Windows, weights: tuple[float, float], *, signal: Tensor | None = None
+) -> Tensor:
     """(B,) the loss of each window. `made` are normalised rows (B, W, ROW) as the base predicts them.
 
     Mean squared error of the rows; by `weights` the same of their change from frame to frame, and of the speed of feet
-    that stand (leg lengths per second) against the speed they had.
+    that stand (leg lengths per second) against the speed they had. `signal` (B,) is the share of the movement in what
+    the base saw. In pure noise it can only make the mean pose, whose feet stand still under her: asked there for feet
+    that do not slide, a base learns not to move on (it gave a twentieth of the speed asked for).
     """
     target, mask = model.normalised(windows.rows), windows.asked.mask
     errors = _mean((made - target) ** 2, mask)
@@ -35,8 +39,9 @@ def frame_errors(model: MovementBase, made: Tensor, windows: Windows, weights: t
         stands = (windows.rows[..., 4:PER_ROOT] > 0.5)[:, 1:] & (windows.rows[..., 4:PER_ROOT] > 0.5)[:, :-1]
         moved = feet_speeds(model.plain(made), windows.bones, rate)
         moved = moved - feet_speeds(windows.rows, windows.bones, rate)
-        slides = (moved**2).sum(dim=3) * stands * pair[..., None]
-        errors = errors + feet_weight * slides.sum(dim=(1, 2)) / (stands * pair[..., None]).sum(dim=(1, 2)).clamp(min=1)
+        counted = stands * pair[..., None]
+        slides = ((moved**2).sum(dim=3) * counted).sum(dim=(1, 2)) / counted.sum(dim=(1, 2)).clamp(min=1)
+        errors = errors + feet_weight * slides * (1.0 if signal is None else signal**2)
     return errors
 
 

@@ -105,7 +105,9 @@ class MovementTrainer:
         noise, time = noise.to(self.device), time.to(self.device)
         noisy = cast(Tensor, self.schedule.add_noise(self.model.normalised(windows.rows), noise, time))
         made = self.model(noisy, time, asked)
-        loss = frame_errors(self.model, made, windows, (recipe.velocity_weight, recipe.feet_weight)).mean()
+        signal = self.schedule.alphas_cumprod.to(self.device)[time]
+        weights = (recipe.velocity_weight, recipe.feet_weight)
+        loss = frame_errors(self.model, made, windows, weights, signal=signal).mean()
         if not recipe.prior_weight:
             return loss
         few = torch.arange(min(recipe.prior_windows, len(windows)), device=self.device)
