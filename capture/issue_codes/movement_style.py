@@ -28,6 +28,13 @@ MOVEMENT_STYLE: dict[str, Entry] = {
     "MOTION_MIRRORED": Entry(
         _E, "She walks backwards: left and right are exchanged.", "Exchange left and right in the joint map, or unflip."
     ),
+    # clips that cannot be learned from
+    "MOTION_NO_ACTION": Entry(
+        _W, "A clip is left out: nobody said what she does in it.", "Write its action into its [[clip]], such as walk."
+    ),
+    "MOTION_UNREADABLE": Entry(
+        _W, "A clip is left out: its movement cannot be read.", "Make the file again, or export it from its program."
+    ),
     # the score
     "GALLERY_THIN": Entry(
         _W, "A person has fewer takes of an action than the score needs.", "Record at least five takes of the action."
