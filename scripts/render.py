@@ -86,12 +86,12 @@ def render(
 
 
 def _moved(folder: SessionFolder, path: Path, twin: str, *, drop_first: bool, force: bool) -> Outcome:
-    """Draw a file of movement as the twin's."""
+    """Draw a file of movement that was given: nothing of the twin moved her."""
     from capture.motion.bvh import read_bvh
     from training.movement.rendering.produce import Origin, render_movement
 
     clip = read_bvh(path, drop_first=drop_first)
-    made, report = render_movement(folder, clip, name=f"{twin}-movement", origin=Origin(twin), force=force)
+    made, report = render_movement(folder, clip, name=f"{twin}-movement", origin=Origin(), force=force)
     return Outcome(
         "render",
         f"{counted(made.frames, 'frame')} of movement at {made.fps:g} per second, labelled as generated",

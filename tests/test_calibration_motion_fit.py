@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from calibration.motion.fit import fit_clip, fit_skeleton, shortest_arc
+from calibration.motion.fit import fit_clip, fit_skeleton
 from calibration.pose import rotation_of
 from capture.motion.canonical import CANONICAL, CANONICAL_PARENTS
 from capture.motion.clip import JointTrack, MotionClip, Skeleton
@@ -134,10 +134,3 @@ def test_gaps_and_other_joints_are_refused() -> None:
         fit_skeleton(replace(WALK, places=places))
     with pytest.raises(ValueError, match="18 canonical joints, found a"):
         fit_clip(JointTrack(("a",), np.zeros((3, 1, 3)), FPS))
-
-
-def test_the_shortest_arc_has_an_answer_for_opposite_directions() -> None:
-    start = np.eye(3)
-    turned = shortest_arc(start, -start)
-    assert np.einsum("tij,tj->ti", turned, start) == pytest.approx(-start)
-    assert shortest_arc(start, start) == pytest.approx(np.tile(np.eye(3), (3, 1, 1)))

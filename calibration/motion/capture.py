@@ -171,23 +171,27 @@ def _skeleton(names: tuple[str, ...], points: Triangulated, settings: Settings) 
     gaps = tuple(g for g in fill_gaps(track, longest_s=0.0)[1] if g.frames > settings.longest_gap_s * settings.fps)
     if settings.cutoff_hz is not None:
         track = smooth(track, cutoff_hz=settings.cutoff_hz)
-    known = known_of(track.places)
-    wanted = [k for k, name in enumerate(CANONICAL) if name not in HELD or known[:, k].any()]
-    stretches = list(runs(np.asarray(known[:, wanted].all(axis=1))))
-    first, end = max(stretches, key=lambda run: run[1] - run[0], default=(0, 0))
+    first, end = _longest_whole(track)
     if end - first < max(3, _LEAST_S * settings.fps):
         return Captured(track, None, first, None), gaps
     fitted = fit_clip(JointTrack(CANONICAL, track.places[first:end], settings.fps))
     return Captured(track, fitted, first, find_contacts(fitted.clip.track)), gaps
 
 
+def _longest_whole(track: JointTrack) -> tuple[int, int]:
+    """First frame of the longest stretch in which every joint that was ever seen, or is needed, is known; its end."""
+    known = known_of(track.places)
+    wanted = [k for k, name in enumerate(CANONICAL) if name not in HELD or known[:, k].any()]
+    stretches = list(runs(np.asarray(known[:, wanted].all(axis=1))))
+    return max(stretches, key=lambda run: run[1] - run[0], default=(0, 0))
+
+
 def _poor(captured: Captured, where: str) -> Iterator[Issue]:
     yield from joint_issues(captured.track, where)
     if captured.fitted is None:
-        whole = np.asarray(known_of(captured.track.places).all(axis=1))
-        longest = max((end - first for first, end in runs(whole)), default=0)
+        first, end = _longest_whole(captured.track)
         expected = f"{_LEAST_S:g} s with every joint known"
-        found = f"{longest} of {len(captured.track)} frames at {captured.track.fps:g} a second"
+        found = f"{end - first} of {len(captured.track)} frames at {captured.track.fps:g} a second"
         yield issue("MOTION_NO_SKELETON", where=where, expected=expected, found=found)
         return
     for name, error in captured.fitted.error_mm.items():

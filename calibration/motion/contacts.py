@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration.motion.gaps import runs
+from capture.motion.canonical import SIDES
 from capture.motion.clip import JointTrack
 
 F64 = NDArray[np.float64]
 Bool = NDArray[np.bool_]
 
-SIDES = ("left", "right")
 _PARTS = ("ankle", "toe")
 
 

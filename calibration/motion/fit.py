@@ -20,6 +20,7 @@ from calibration.pose import cross_matrix, rotation_of
 from capture.motion.canonical import CANONICAL, CANONICAL_PARENTS, SIDES
 from capture.motion.clip import JointTrack, MotionClip, Skeleton
 from capture.motion.skeletons import canonical_skeleton
+from capture.motion.turns import local_turns, shortest_arc
 
 F64 = NDArray[np.float64]
 
@@ -140,23 +141,11 @@ def _unit(vectors: F64) -> F64:
     return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12))
 
 
-def shortest_arc(start: F64, end: F64) -> F64:
-    """Rotations (T, 3, 3) by the shortest arc from unit vectors (T, 3) to others; of opposite ones any half turn."""
-    across, cosine = np.cross(start, end), (start * end).sum(axis=1)
-    sine = np.linalg.norm(across, axis=1)
-    # Of opposite vectors any axis across does; the one across the smallest component is never short.
-    spare = np.cross(start, np.eye(3)[np.abs(start).argmin(axis=1)])
-    axis = np.where((sine < 1e-9)[:, None], _unit(spare), across / np.maximum(sine, 1e-12)[:, None])
-    return rotation_of(axis * np.arctan2(sine, cosine)[:, None])
-
-
 def _analytic(places: F64, skeleton: Skeleton) -> F64:
     """Local rotations (T, J, 3, 3) from directions alone."""
     count = len(CANONICAL)
     world = np.empty((len(places), count, 3, 3))
     world[:, 0] = _pelvis(places)
-    local = np.tile(np.eye(3), (len(places), count, 1, 1))
-    local[:, 0] = world[:, 0]
     for k, parent in enumerate(CANONICAL_PARENTS[1:], 1):
         above = world[:, parent]
         child = next((c for c, p in enumerate(CANONICAL_PARENTS) if p == k), None)
@@ -167,8 +156,7 @@ def _analytic(places: F64, skeleton: Skeleton) -> F64:
         else:
             rest = above @ (skeleton.offsets[child] / max(float(skeleton.lengths[child]), 1e-9))
             world[:, k] = shortest_arc(rest, _unit(places[:, child] - places[:, k])) @ above
-        local[:, k] = np.swapaxes(above, 1, 2) @ world[:, k]
-    return local
+    return local_turns(world, CANONICAL_PARENTS)
 
 
 def _refined(clip: MotionClip, places: F64) -> MotionClip:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from capture.motion.canonical import CANONICAL, CANONICAL_PARENTS, canonical_track, full_map, leg_length
 from capture.motion.clip import JointTrack, MotionClip, Skeleton
+from capture.motion.turns import local_turns, shortest_arc
 
 F64 = NDArray[np.float64]
 
@@ -89,11 +90,7 @@ def retarget(clip: MotionClip, skeleton: Skeleton | None = None) -> MotionClip:
     if _is_canonical(clip.skeleton):
         local = clip.rotations
     else:
-        turns = _world_turns(clip, track, skeleton)
-        local = turns.copy()
-        for k, parent in enumerate(CANONICAL_PARENTS):
-            if parent >= 0:
-                local[:, k] = np.swapaxes(turns[:, parent], -1, -2) @ turns[:, k]
+        local = local_turns(_world_turns(clip, track, skeleton), CANONICAL_PARENTS)
     # Rigs differ in where between hips and waist the pelvis lies: the hips are what the legs stand under.
     hips = (track.of("hip_left") + track.of("hip_right")) / 2 * ratio
     below = skeleton.offsets[[CANONICAL.index("hip_left"), CANONICAL.index("hip_right")]].mean(axis=0)
@@ -162,7 +159,7 @@ def _world_turns(clip: MotionClip, track: JointTrack, skeleton: Skeleton) -> F64
             turned = own @ _limb(own, along, rest, out[:, parent, :, 1])
             if name.startswith(("shoulder", "hip")):
                 turned = turned @ _twist(turned, rest, *_bending(track, name, skeleton))
-            out[:, k] = _swing(turned @ rest, along) @ turned
+            out[:, k] = shortest_arc(turned @ rest, along) @ turned
     return out
 
 
@@ -229,16 +226,6 @@ def _constant(own: F64, wanted: F64) -> F64:
     total = np.einsum("tji,tjk->ik", own, wanted)
     u, _, vt = np.linalg.svd(total)
     return np.asarray(u @ np.diag([1.0, 1.0, np.linalg.det(u @ vt)]) @ vt)
-
-
-def _swing(before: F64, after: F64) -> F64:
-    """(T, 3, 3) the smallest rotations that bring unit vectors (T, 3) onto others less than a half turn away."""
-    axis, cosine = np.cross(before, after), np.einsum("ti,ti->t", before, after)
-    cross = np.zeros((len(axis), 3, 3))
-    for k in range(3):
-        one, two = (k + 1) % 3, (k + 2) % 3
-        cross[:, one, two], cross[:, two, one] = -axis[:, k], axis[:, k]
-    return np.asarray(np.eye(3) + cross + cross @ cross / (1 + cosine)[:, None, None])
 
 
 def _unit(vectors: F64) -> F64:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from capture.motion.canonical import CANONICAL, CANONICAL_PARENTS
 from capture.motion.clip import MotionClip, Skeleton
 from capture.motion.skeletons import in_order, retarget
+from capture.motion.turns import local_turns, shortest_arc
 from capture.stage.body import BONES, rest_joints
 from capture.stage.person import Person
 from capture.stage.scene import rotation
@@ -93,25 +94,14 @@ def _pointing(given: MotionClip, moved: MotionClip) -> MotionClip:
         if far:
             end = f"{far}_{side}" if side else far
             theirs, ours = _way(given.skeleton, end), _way(moved.skeleton, end)
-            turns[:, k] = turns[:, k] @ _swing(ours, theirs)
-    local = turns.copy()
-    for k, parent in enumerate(CANONICAL_PARENTS):
-        if parent >= 0:
-            local[:, k] = np.swapaxes(turns[:, parent], -1, -2) @ turns[:, k]
-    return MotionClip(moved.skeleton, local, moved.root, moved.fps)
+            turns[:, k] = turns[:, k] @ shortest_arc(ours, theirs)
+    return MotionClip(moved.skeleton, local_turns(turns, CANONICAL_PARENTS), moved.root, moved.fps)
 
 
 def _way(skeleton: Skeleton, joint: str) -> F64:
     """(3,) unit, the direction of a joint from its parent at rest."""
     offset = skeleton.offsets[skeleton.index(joint)]
     return np.asarray(offset / max(float(np.linalg.norm(offset)), 1e-12))
-
-
-def _swing(before: F64, after: F64) -> F64:
-    """(3, 3) the smallest rotation of one unit vector onto another that is less than a half turn away."""
-    x, y, z = np.cross(before, after)
-    cross = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
-    return np.asarray(np.eye(3) + cross + cross @ cross / (1 + float(before @ after)))
 
 
 def _flat_footed(moved: MotionClip, person: Person) -> MotionClip:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from capture.motion.canonical import CANONICAL, CANONICAL_PARENTS
 from capture.motion.clip import MotionClip, Skeleton
+from capture.motion.turns import local_turns
 from capture.stage.body import rest_joints
 from capture.stage.person import Person
 from capture.stage.scene import Limb, Stance, bone_transforms
@@ -89,11 +90,7 @@ def clip_of(stances: list[Stance], person: Person, *, fps: float) -> MotionClip:
         root[t] = bones["pelvis"][:3, :3] @ pelvis + bones["pelvis"][:3, 3]
         for k, name in enumerate(CANONICAL):
             turns[t, k] = bones[_bone(name)][:3, :3]
-    local = turns.copy()
-    for k, parent in enumerate(CANONICAL_PARENTS):
-        if parent >= 0:
-            local[:, k] = np.swapaxes(turns[:, parent], -1, -2) @ turns[:, k]
-    return MotionClip(stage_skeleton(person), local, root, fps)
+    return MotionClip(stage_skeleton(person), local_turns(turns, CANONICAL_PARENTS), root, fps)
 
 
 def _rest(joints: dict[str, F64], name: str) -> F64:

@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from capture.issues import Issue, issue
+from capture.motion.canonical import SIDES
 from capture.motion.clip import JointTrack
-from training.movement.body import SIDES, BodyMotion, body_motion, low_passed, travel_speed
+from training.movement.body import BodyMotion, body_motion, low_passed, travel_speed
 
 F64 = NDArray[np.float64]
 
