@@ -48,6 +48,7 @@ REAL_SHARE = 0.4  # of the windows: a minute and a half of recordings beside an 
 TEMPOS = (0.92, 1.0, 1.1)  # at which each recording is taken too
 SPELLED = 0.2  # share of the windows whose action is told by its letters
 OPEN = 0.15  # chance of each condition to be left open
+STARTING = 600  # windows that tell the principal components
 WEIGHTS = (1.0, 0.3)  # in the loss: of how frames change, and of feet that stand
 _CARD = Path(training.movement.__file__).parent / "base_card.md"
 app = typer.Typer(add_completion=False, help=__doc__, no_args_is_help=True)
@@ -176,6 +177,7 @@ def base(
     from training.energy import meter_for
     from training.movement.base import BaseConfig, make_schedule, save_base
     from training.movement.conditions import PERSON, Vocabulary
+    from training.movement.principal import start_at_principal
     from training.movement.windows import Cutter, statistics
     from training.recipe import EnergyRecipe
 
@@ -186,16 +188,17 @@ def base(
     meter = meter_for(EnergyRecipe())
     torch.manual_seed(seed)
     model, before = _begun(work, config, vocabulary)
-    if not before:
-        model.mean[:], model.std[:] = statistics([*takes])
     done = int(str(before.get("steps", 0)))
     meter.joules_before, meter.seconds_before = (float(str(before.get(key, 0))) for key in ("joules", "seconds"))
     seed += done  # a resumed run must not see the same windows and noise again
+    cutter = Cutter(takes, vocabulary, window=config.window, rate_hz=config.rate_hz, spelled=SPELLED)
+    generator, schedule, chances = torch.Generator().manual_seed(seed), make_schedule(), torch.tensor(weights)
+    if not before:
+        model.mean[:], model.std[:] = statistics([*takes])
+        start_at_principal(model, cutter.draw(STARTING, generator, chances))
     averaged = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(0.997))
     smooth = cast("MovementBase", averaged.module)
-    cutter = Cutter(takes, vocabulary, window=config.window, rate_hz=config.rate_hz, spelled=SPELLED)
     optimiser = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.01, betas=(0.9, 0.99), fused=True)
-    generator, schedule, chances = torch.Generator().manual_seed(seed), make_schedule(), torch.tensor(weights)
     clock, mean, saved, step = Clock(minutes), 0.0, 0.0, 0
 
     def keep() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +14,7 @@ from capture.issues import Issue
 from capture.motion.bvh import read_bvh
 from capture.motion.canonical import CANONICAL, CANONICAL_PARENTS, canonical_track
 from capture.motion.clip import JointTrack
-from training.movement.cohort import Cohort, RankScale
+from training.movement.cohort import pairs_unseen
 from training.movement.gait import FEATURES, RESOLUTION, SCORED, read_gait
 from training.movement.plausibility import floor_of, measure
 from training.movement.verification import Verification, pairs, resampled_interval
@@ -48,28 +47,12 @@ def features(walks: dict[str, JointTrack], changed: Callable[[JointTrack], Joint
     return np.stack([gait.features for gait in gaits if not isinstance(gait, Issue)])
 
 
-def pair_by_pair(numbers: F64, people: list[str], chosen: NDArray[np.bool_], *, weighted: bool = True) -> F64:
-    """(16, 16) distances on a scale that saw neither take of the pair; NaN where fewer than three people are left."""
-    out = np.full((len(people), len(people)), np.nan)
-    for i, j in itertools.combinations(range(len(people)), 2):
-        rest = [k for k in range(len(people)) if k not in (i, j)]
-        takes = {p: numbers[[k for k in rest if people[k] == p]][:, chosen] for p in {people[k] for k in rest}}
-        if len(takes) < 3:
-            continue
-        scale = Cohort("walk", dict(sorted(takes.items())), RESOLUTION[chosen]).ranks
-        if not weighted:
-            scale = RankScale(scale.takes, scale.weights, scale.width, np.ones_like(scale.width))
-        first, second = scale(numbers[[i, j]][:, chosen])
-        out[i, j] = np.sqrt(((first - second) ** 2).mean())
-    return out
-
-
 def area(numbers: F64, people: list[str], chosen: NDArray[np.bool_] = SCORED, *, weighted: bool = True) -> Verification:
-    return pairs(pair_by_pair(numbers, people, chosen, weighted=weighted), people)
+    return pairs(pairs_unseen(numbers[:, chosen], people, RESOLUTION[chosen], weighted=weighted), people)
 
 
 def test_her_walks_are_nearer_to_each_other_than_to_others(walks: dict[str, JointTrack], people: list[str]) -> None:
-    distances = pair_by_pair(features(walks, lambda t: t), people, SCORED)
+    distances = pairs_unseen(features(walks, lambda t: t)[:, SCORED], people, RESOLUTION[SCORED])
     found = pairs(distances, people)
     # 66 pairs of subject 7 and one of subject 2; 52 of different people (5 against 6 leaves too few for a scale).
     assert (len(found.genuine), len(found.impostor)) == (67, 52)

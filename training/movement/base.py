@@ -1,8 +1,8 @@
 """The movement base: a transformer that makes clean frames of movement from noisy ones (MDM, arXiv 2209.14916).
 
-One token a frame, and before them one each for the time of the noise, action, person, speed and length. It predicts the
-clean frames (x0) under diffusers' cosine schedule. Attention and MLP are plain linear layers in `blocks`, so that PEFT
-finds them by name.
+One token for every few frames, and before them one each for the time of the noise, action, person, speed and length. It
+predicts the clean frames (x0) under diffusers' cosine schedule; of her way over the floor, what differs from the way
+that was asked for. Attention and MLP are plain linear layers in `blocks`, so that PEFT finds them by name.
 """
 
 from __future__ import annotations
@@ -32,8 +32,10 @@ EMBEDDED = Path(__file__).parent / "movement_base"
 """Folder of the base that the repository carries."""
 ROW = PER_ROOT + 6 * len(CANONICAL)
 """Numbers of one frame: those of MotionFeatures.array on the canonical skeleton, in leg lengths."""
+WAY = (0, 1, 3)
+"""The numbers of a row that a way on the floor is told in: forward, to the left, and the rate of her heading."""
 NOISE_STEPS = 1000
-_FORMAT = 1
+_FORMAT = 2
 _CONFIG, _WORDS, _WEIGHTS, _SCHEDULE = "config.json", "vocabulary.json", "model.safetensors", "scheduler"
 _WIDE = 2  # the MLP in widths
 
@@ -46,11 +48,14 @@ class BaseConfig:
     layers: int = 6
     heads: int = 4
     window: int = 96  # frames at most
+    patch: int = 4  # frames of a token: a stride has about thirty, and the cost of a step falls with the tokens
     rate_hz: float = RATE_HZ
 
     def __post_init__(self) -> None:
-        if self.width % (2 * self.heads) or min(self.width, self.layers, self.heads, self.window) < 1:
+        if self.width % (2 * self.heads) or min(self.width, self.layers, self.heads, self.window, self.patch) < 1:
             raise ValueError(f"width {self.width} must be a multiple of twice the heads ({self.heads})")
+        if self.window % self.patch:
+            raise ValueError(f"window {self.window} must be a multiple of the {self.patch} frames of a token")
 
 
 class Block(nn.Module):
@@ -102,7 +107,8 @@ class MovementBase(nn.Module):
         super().__init__()
         self.config, self.vocabulary = config, vocabulary
         width = config.width
-        self.frame_in, self.frame_out = nn.Linear(ROW + PATH + 1, width), nn.Linear(width, ROW)
+        self.frame_in = nn.Linear(config.patch * (ROW + PATH + 2), width)
+        self.frame_out = nn.Linear(width, config.patch * ROW)
         self.noise_in = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))
         self.words = WordEncoder(len(vocabulary), width)
         self.number_in = nn.ModuleDict({name: nn.Linear(3, width) for name in ("speed", "seconds")})
@@ -111,15 +117,15 @@ class MovementBase(nn.Module):
         self.norm = nn.LayerNorm(width)
         self.register_buffer("mean", torch.zeros(ROW))
         self.register_buffer("std", torch.ones(ROW))
-        self.register_buffer("_places", waves(torch.arange(config.window), width), persistent=False)
+        self.register_buffer("_places", waves(torch.arange(config.window // config.patch), width), persistent=False)
 
     def forward(self, noisy: Tensor, time: Tensor, asked: Conditions) -> Tensor:
         """Clean rows (B, W, ROW) of noisy ones at noise times (B,), all normalised; W is at most the window."""
-        frames = noisy.shape[1]
         noise = self.noise_in(waves(time, self.config.width))
         way = asked.path * ~asked.path_open[:, None, None]
-        flag = asked.path_open[:, None, None].expand(-1, frames, 1).to(noisy.dtype)
-        rows = self.frame_in(torch.cat([noisy, way, flag], dim=2)) + cast(Tensor, self._places)[:frames]
+        flags = torch.stack([asked.path_open[:, None].expand_as(asked.mask), asked.mask], dim=2).to(noisy.dtype)
+        rows = self.frame_in(self.patched(torch.cat([noisy, way, flags], dim=2)))
+        count = rows.shape[1]
         head = torch.stack(
             [
                 noise,
@@ -130,14 +136,32 @@ class MovementBase(nn.Module):
             ],
             dim=1,
         )
-        tokens = torch.cat([head + self.kind.weight, rows + noise[:, None]], dim=1)
+        rows = rows + cast(Tensor, self._places)[:count] + noise[:, None]
+        tokens = torch.cat([head + self.kind.weight, rows], dim=1)
         seen = None
         if not bool(asked.mask.all()):
             always = asked.mask.new_ones((len(asked), head.shape[1]))
-            seen = torch.cat([always, asked.mask], dim=1)[:, None, None]
+            there = self.patched(asked.mask[..., None]).any(dim=2)
+            seen = torch.cat([always, there], dim=1)[:, None, None]
         for block in self.blocks:
             tokens = block(tokens, seen)
-        return cast(Tensor, self.frame_out(self.norm(tokens[:, head.shape[1] :])))
+        made = (
+            self.frame_out(self.norm(tokens[:, head.shape[1] :])).unflatten(2, (self.config.patch, ROW)).flatten(1, 2)
+        )
+        return cast(Tensor, made[:, : noisy.shape[1]] + self.along(way, asked.path_open))
+
+    def patched(self, rows: Tensor) -> Tensor:
+        """(B, N, patch x C) of (B, W, C), with zeros after the last frame where a token has fewer."""
+        patch = self.config.patch
+        padded = functional.pad(rows, (0, 0, 0, -rows.shape[1] % patch))
+        return padded.unflatten(1, (-1, patch)).flatten(2)
+
+    def along(self, way: Tensor, path_open: Tensor) -> Tensor:
+        """(B, W, ROW) normalised rows of one who goes exactly the way (B, W, PATH); zero where it is left open."""
+        columns = list(WAY)
+        rows = way.new_zeros((*way.shape[:2], ROW))
+        rows[..., columns] = (way - self.mean[columns]) / self.std[columns] * ~path_open[:, None, None]
+        return rows
 
     def normalised(self, rows: Tensor) -> Tensor:
         """Rows as the base sees them."""

@@ -7,6 +7,7 @@ against those to all others.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -260,6 +261,27 @@ def nearest_across(gallery: Cohort, probes: Cohort, *, normalised: bool = True) 
         for take in probes.takes[person]
     ]
     return float(np.mean(hits)), len(hits)
+
+
+def pairs_unseen(features: F64, people: Sequence[str], resolution: F64, *, weighted: bool = True) -> F64:
+    """(N, N) distances of takes (N, F), each pair on a scale that saw neither of the two.
+
+    NaN where fewer than MIN_PEOPLE are left for the scale. Without `weighted` every number counts the same: nothing is
+    learned from who is who.
+    """
+    out = np.full((len(people), len(people)), np.nan)
+    for i, j in itertools.combinations(range(len(people)), 2):
+        rest = [k for k in range(len(people)) if k not in (i, j)]
+        names = sorted({people[k] for k in rest})
+        if len(names) < MIN_PEOPLE:
+            continue
+        takes = {name: features[[k for k in rest if people[k] == name]] for name in names}
+        scale = Cohort("", takes, resolution).ranks
+        if not weighted:
+            scale = replace(scale, stretch=np.ones_like(scale.width))
+        first, second = scale(features[[i, j]])
+        out[i, j] = np.sqrt(((first - second) ** 2).mean())
+    return out
 
 
 def write_cohort(path: Path, cohort: Cohort) -> None:

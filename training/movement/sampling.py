@@ -1,7 +1,8 @@
 """From noise to frames of movement: diffusers' DDIM, guidance, and frames that are held to what is known.
 
 Known frames replace what the base predicts at every step, before the step is taken (MDM's in-betweening): the frames
-between are made to fit them, and they come out exactly. A loop is the same with two ends that are held to each other.
+between are made to fit them, and they come out exactly. So does the way on the floor where one is asked for: what each
+step adds to it is hers, where she goes is not. A loop is the same with two ends that are held to each other.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ from typing import cast
 import torch
 from diffusers import DDIMScheduler
 from torch import Tensor
+from torch.nn import functional
 
-from training.movement.base import ROW, MovementBase
+from training.movement.base import ROW, WAY, MovementBase
 from training.movement.conditions import Conditions
+from training.movement.windows import PATH_SIGMA_S
 
 
 @dataclass(frozen=True)
@@ -84,5 +87,26 @@ def sample(
         if how.guidance != 1:
             usual = model(rows, times, asked.unguided())
             clean = usual + how.guidance * (clean - usual)
+        clean = on_the_way(model, clean, asked)
         rows = schedule.step(held(clean, int(lengths[0])), time, rows).prev_sample
     return cast(Tensor, rows)
+
+
+def on_the_way(model: MovementBase, clean: Tensor, asked: Conditions) -> Tensor:
+    """Normalised rows (B, W, ROW) that go the way that is asked for, where one is: what steps add to it stays."""
+    columns = list(WAY)
+    plain = clean[..., columns] * model.std[columns] + model.mean[columns]
+    off = (asked.path - smoothed(plain, PATH_SIGMA_S * model.config.rate_hz)) * ~asked.path_open[:, None, None]
+    kept = clean.clone()
+    kept[..., columns] = clean[..., columns] + off / model.std[columns]
+    return kept
+
+
+def smoothed(values: Tensor, sigma: float) -> Tensor:
+    """(B, W, C) through a Gaussian of `sigma` frames, its ends drawn out: what scipy's `nearest` gives."""
+    reach = int(4 * sigma + 0.5)
+    taps = torch.exp(-0.5 * (torch.arange(-reach, reach + 1, device=values.device) / sigma) ** 2)
+    rows = functional.pad(values.transpose(1, 2), (reach, reach), mode="replicate")
+    count = rows.shape[1]
+    kernel = (taps / taps.sum()).to(values.dtype).expand(count, 1, -1)
+    return functional.conv1d(rows, kernel, groups=count).transpose(1, 2)

@@ -35,15 +35,19 @@ def walker_takes(seed: int) -> list[Take]:
 
 
 def at_tempo(person: Person, rng: np.random.Generator) -> Person:
-    """The same style, slower with shorter steps or faster with longer ones."""
-    effort = float(rng.uniform(0.75, 1.2))
+    """The same style, slower with shorter steps or faster with longer ones, from another moment of the stride on."""
+    person = paced(person, float(rng.uniform(0.75, 1.2)))
+    return replace(person, gait=replace(person.gait, phase=float(rng.uniform(0, 1))))
+
+
+def paced(person: Person, effort: float) -> Person:
+    """The same style at another effort, 1 for the usual one: steps get longer and follow each other faster."""
     gait = person.gait
     faster = replace(
         gait,
         cadence_hz=gait.cadence_hz * effort**0.6,
         hip_swing_deg=gait.hip_swing_deg * effort,
         arm_swing_deg=(gait.arm_swing_deg[0] * effort, gait.arm_swing_deg[1] * effort),
-        phase=float(rng.uniform(0, 1)),
     )
     return replace(person, gait=faster)
 
