@@ -14,6 +14,7 @@ from capture.issues import Issue, JsonObject, Report, Severity
 from capture.motion.canonical import CANONICAL
 from capture.report import Tone, figures, ignored_list, issue_list, page, table, verdict
 
+_NAMED = 2  # joints; of more it is said how many they are
 Lines: TypeAlias = tuple[tuple[str, tuple[str, ...], str], ...]
 
 
@@ -46,8 +47,14 @@ def _of_a_file(facts: JsonObject) -> dict[str, str]:
         "File": str(facts["file"]),
         "Rate": f"{float(str(facts['fps'])):g} a second",
         "Rotations": str(facts["rotations"]),
-        "Frames filled in": f"{sum(filled.values())} of {len(filled)} joints" if filled else "none",
+        "Frames filled in": _filled(filled) if filled else "none",
     }
+
+
+def _filled(frames: dict[str, int]) -> str:
+    if len(frames) > _NAMED:
+        return f"{sum(frames.values())}, of {len(frames)} joints"
+    return ", ".join(f"{count} of {name.replace('_', ' ')}" for name, count in frames.items())
 
 
 OF_KEYPOINTS = Wording(
@@ -89,9 +96,12 @@ def render_page(
     *,
     wording: Wording = OF_KEYPOINTS,
 ) -> str:
-    """The whole page as HTML that needs no other file; of each clip what was captured and its own report."""
+    """The whole page as HTML that needs no other file; of each clip what was captured and its own report.
+
+    Clips with errors come first.
+    """
     parts = [_head(report, clips, wording)]
-    for name, (captured, own) in clips.items():
+    for name, (captured, own) in sorted(clips.items(), key=lambda item: item[1][1].ok):
         parts.append(Markup("<h2>{}</h2>").format(name))
         parts.append(_asked(own, wording))
         if captured is not None:
