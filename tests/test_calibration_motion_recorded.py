@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -226,15 +227,17 @@ def test_files_and_clips_that_do_not_belong_together_are_named(tmp_path: Path) -
     write(WALK, "csv", files, "take 9")
     write(WALK, "csv", files, "wand")
     (files / "turn.fbx").write_bytes(b"fbx")
+    (files / os.fsdecode(b"v\xf4lte.csv")).write_bytes(b"from an old archive")
     (files / "._walk.bvh").write_bytes(b"what a Mac leaves on a stick")
     captured, report = record_session(session, files)
     assert list(captured) == ["walk"]
     assert said(report) == [
         ("MOTION_CLIP_WITHOUT_FILE", "clips/turn"),
         ("MOTION_FILE_WITHOUT_CLIP", "take 9.csv"),
+        ("MOTION_FILE_WITHOUT_CLIP", "v\ufffdlte.csv"),
         ("MOTION_FILE_WITHOUT_CLIP", "wand.csv"),
     ]
-    assert [i.found for i in report.issues] == ["turn.fbx", "take 9", "a clip of the board"]
+    assert [i.found for i in report.issues] == ["turn.fbx", "take 9", "v\ufffdlte", "a clip of the board"]
     assert report.issues[0].expected == "turn.bvh, .c3d, .trc or .csv"
     assert report.ok
 
@@ -289,6 +292,15 @@ def test_what_is_too_short_has_no_skeleton(session: SessionFolder, tmp_path: Pat
         assert only(report).found == "20 of 20 frames at 60 a second"
         assert not (session.derived("motion") / "walk.bvh").exists()
         assert (session.derived("motion") / "walk.npz").exists()
+
+
+def test_a_joint_that_is_never_known_leaves_a_track(session: SessionFolder, tmp_path: Path) -> None:
+    (tmp_path / "suit").mkdir()
+    write_trc(gone(WALK, "hip_left", (0, len(WALK))), tmp_path / "suit" / "walk.trc")
+    captured, report = recorded(session, tmp_path / "suit")
+    assert said(report) == [("MOTION_JOINT_NOT_SEEN", "clips/walk"), ("MOTION_NO_SKELETON", "clips/walk")]
+    assert captured.fitted is None
+    assert '<svg class="plot walk"' in (session.derived("motion") / "report.html").read_text(encoding="utf-8")
 
 
 def test_clips_of_an_earlier_run_do_not_stay_among_these(tmp_path: Path) -> None:

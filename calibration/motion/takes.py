@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,7 +74,7 @@ def find_takes(folder: Path, session: Session) -> tuple[dict[str, Path], tuple[I
         if own:
             found[clip.id] = own[0]
     if not found:
-        names = _listed([path.name for path in files]) or "none"
+        names = _listed([_named(path) for path in files]) or "none"
         wanted = ", ".join(f"{clips[0].id}.{kind}" for kind in FORMATS)
         raise IncompleteInput(f"folder {folder} has a file of no clip (found {names}); name them as {wanted}")
     return found, (*_without_file(clips, found, lying), *_without_clip(session, found, files))
@@ -111,7 +112,7 @@ def taken_for_granted(take: BvhTake | JointTrack) -> JsonObject:
 def _without_file(clips: Sequence[Clip], found: Mapping[str, Path], lying: Sequence[Path]) -> Iterator[Issue]:
     for clip in clips:
         if clip.id not in found:
-            others = _listed([path.name for path in lying if path.stem == clip.id]) or "none"
+            others = _listed([_named(path) for path in lying if path.stem == clip.id]) or "none"
             expected = f"{clip.id}.{', .'.join(FORMATS[:-1])} or .{FORMATS[-1]}"
             yield issue("MOTION_CLIP_WITHOUT_FILE", where=f"clips/{clip.id}", expected=expected, found=others)
 
@@ -121,8 +122,13 @@ def _without_clip(session: Session, found: Mapping[str, Path], files: Sequence[P
     known = f"one of {_listed([clip.id for clip in session.clip if not clip.board])}"
     for path in files:
         if path not in found.values():
-            said = "a clip of the board" if path.stem in boards else path.stem
-            yield issue("MOTION_FILE_WITHOUT_CLIP", where=path.name, expected=known, found=said)
+            said = "a clip of the board" if path.stem in boards else _named(path).rpartition(".")[0]
+            yield issue("MOTION_FILE_WITHOUT_CLIP", where=_named(path), expected=known, found=said)
+
+
+def _named(path: Path) -> str:
+    """The name of a file as text: archives of other systems leave names that are none."""
+    return os.fsencode(path.name).decode("utf-8", "replace")
 
 
 def _listed(names: Sequence[str]) -> str:
