@@ -14,8 +14,10 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from tiny_movement import SHORT, SMALL, WORDS, changed, finish, make_base, take, walk, write_base, write_session
 
+from calibration.motion.recorded import record_session
 from capture import store
 from capture.errors import ConsentRefused, IncompleteInput
+from capture.motion.bvh import read_bvh, write_bvh
 from capture.motion.canonical import leg_length
 from training.energy import DeclaredWatts, EnergyMeter
 from training.movement.adapter import (
@@ -29,7 +31,7 @@ from training.movement.adapter import (
     save_adapter,
 )
 from training.movement.base import base_digest, load_base
-from training.movement.learn import ARTEFACT, CLIPS, MovementTwin, load_movement_twin, train_movement
+from training.movement.learn import ARTEFACT, CLIPS, MovementTwin, load_movement_twin, read_takes, train_movement
 from training.movement.trainer import Bench, MovementTrainer, learning_rate
 from training.movement.windows import Cutter, Windows
 from training.recipe import MovementRecipe, Recipe, read_recipe
@@ -68,6 +70,22 @@ def bench(folder: Path) -> Bench:
 
 def trainer(folder: Path, cutter: Cutter, recipe: MovementRecipe = SHORT) -> MovementTrainer:
     return MovementTrainer(make_base(), cutter, recipe, bench(folder))
+
+
+def test_takes_of_a_suit_are_learned_from_as_captured_clips_are(tmp_path: Path) -> None:
+    session = write_session(tmp_path / "one")
+    suit = tmp_path / "suit"
+    suit.mkdir()
+    clips = {path.stem: read_bvh(path, unit="cm", up="y") for path in session.derived(CLIPS).glob("*.bvh")}
+    for name, clip in clips.items():
+        write_bvh(clip, suit / f"{name}.bvh")
+    before, _, _ = read_takes(session, person="sks", rate_hz=30)
+    _, report = record_session(session, suit)
+    assert report.ok
+    after, _, _ = read_takes(session, person="sks", rate_hz=30)
+    assert [take.action for take in after] == [take.action for take in before]
+    for own, captured in zip(after, before, strict=True):
+        np.testing.assert_allclose(own.rows, captured.rows, atol=1e-4)
 
 
 def test_a_session_becomes_a_movement_of_its_twin(tmp_path: Path, base_folder: Path) -> None:

@@ -15,7 +15,9 @@ MOVEMENT_STYLE: dict[str, Entry] = {
         _E, "No steady walk was found in a clip.", "Cut the clip to the walk; standing and turning are not judged."
     ),
     "MOTION_JOINT_MISSING": Entry(
-        _E, "A clip lacks joints that the movement is read from.", "Name them in the file or in its joint map."
+        _E,
+        "A clip lacks joints that the movement is read from.",
+        "Name them in the file, or export joints instead of markers (the solved skeleton, best as BVH).",
     ),
     "MOTION_GAP": Entry(
         _E, "A joint was not seen for too long.", "Fill the gap in the capture program, or cut the clip around it."
