@@ -1,7 +1,8 @@
 """Where the training of a base begins: its ways in and out are the principal components of what people do.
 
 A token of four frames has 464 numbers, of which 128 components hold 99.8 % of the variance, because people move
-smoothly. From random ways in and out it takes hundreds of steps to find them: loss 1.03 after 200 steps, 0.37 from here.
+smoothly. From random ways in and out it takes hundreds of steps to find them: after 200 steps the loss is 1.03, from
+here 0.37.
 """
 
 from __future__ import annotations
