@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import gaussian_filter1d
 from tiny_movement import SMALL, WORDS, make_base, take, walk, write_base
 from torch import Tensor
 
@@ -24,6 +25,8 @@ from training.movement.base import NOISE_STEPS, ROW, BaseConfig, base_digest, lo
 from training.movement.conditions import LONGEST, Vocabulary
 from training.movement.features import FEET, decode, encode, in_legs
 from training.movement.losses import feet_speeds, frame_errors
+from training.movement.principal import start_at_principal
+from training.movement.sampling import on_the_way, smoothed
 from training.movement.windows import Cutter, Windows, mirrored, take_of
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
@@ -105,14 +108,15 @@ def test_what_is_left_open_says_nothing(windows: Windows) -> None:
 def test_frames_that_do_not_exist_are_not_seen(cutter: Cutter) -> None:
     short = cutter.cut(torch.tensor([1]), torch.tensor([0]))
     assert int(short.asked.mask.sum()) == 36
+    short.asked.mask[0, 35] = False  # now a token holds frames that exist, and one that does not
     other = Windows(short.rows.clone(), short.bones, short.asked)
     model = make_base()
     noise = torch.randn(short.rows.shape, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         one = model(noise, torch.tensor([10.0]), short.asked)
-        noise[:, 36:] += 5
+        noise[:, 35:] += 5
         two = model(noise, torch.tensor([10.0]), other.asked)
-    torch.testing.assert_close(one[:, :36], two[:, :36])
+    torch.testing.assert_close(one[:, :35], two[:, :35])
     noise[:, 30] += 5
     with torch.no_grad():
         three = model(noise, torch.tensor([10.0]), other.asked)
@@ -253,6 +257,45 @@ def test_windows_are_drawn_as_weighed_and_repeat_with_the_seed(cutter: Cutter) -
     assert (spelled.asked.action[:, 3] > 0).all()
     with pytest.raises(ValueError, match="no takes given"):
         Cutter([], WORDS, window=48, rate_hz=30)
+
+
+def test_training_begins_at_what_people_do(cutter: Cutter) -> None:
+    many = cutter.draw(64, torch.Generator().manual_seed(0))
+    rows = many.rows[many.asked.mask.all(dim=1)]
+    usual, begun = make_base(), make_base()
+    left = start_at_principal(begun, many, components=24)
+    assert left < 0.05
+    assert start_at_principal(make_base(), many, components=4) > 2 * left
+    errors = {}
+    whole = many.asked.select(torch.nonzero(many.asked.mask.all(dim=1))[:, 0])
+    for name, model in (("random", usual), ("begun", begun)):
+        with torch.no_grad():
+            seen = model.normalised(rows)
+            errors[name] = float((model(seen, torch.zeros(len(rows)), whole) - seen).square().mean())
+    assert errors["begun"] < 0.5 * errors["random"]
+    with pytest.raises(ValueError, match="tokens give no 24 principal components; draw more windows"):
+        start_at_principal(make_base(), cutter.cut(torch.tensor([0]), torch.tensor([0])), components=24)
+
+
+def test_a_gaussian_is_that_of_the_way(windows: Windows) -> None:
+    rows = windows.rows[:1, :, :4].double()
+    found = smoothed(rows, 9.0)[0].numpy()
+    np.testing.assert_allclose(found, gaussian_filter1d(rows[0].numpy(), 9.0, axis=0, mode="nearest"), atol=1e-9)
+
+
+def test_she_goes_where_she_is_asked_to_and_keeps_her_steps(windows: Windows) -> None:
+    model = make_base()
+    clean = model.normalised(windows.rows)[:1]
+    asked = windows.asked.select(torch.tensor([0]))
+    faster = replace(asked, path=asked.path + torch.tensor([0.5, 0.0, 0.2]))
+    moved = model.plain(on_the_way(model, clean, faster)) - model.plain(clean)
+    middle = moved[0, 12:-12]
+    assert middle[:, 0].mean() == pytest.approx(0.5, abs=0.05)
+    assert middle[:, 3].mean() == pytest.approx(0.2, abs=0.05)
+    assert middle[:, [2, *range(4, ROW)]].abs().max() < 1e-5
+    assert middle[:, 0].diff().abs().max() < 0.1 * windows.rows[0, :, 0].diff().abs().max()
+    left_open = replace(faster, path_open=torch.tensor([True]))
+    torch.testing.assert_close(on_the_way(model, clean, left_open), clean)
 
 
 def test_noise_takes_everything_at_the_end() -> None:

@@ -124,7 +124,8 @@ class MovementBase(nn.Module):
         noise = self.noise_in(waves(time, self.config.width))
         way = asked.path * ~asked.path_open[:, None, None]
         flags = torch.stack([asked.path_open[:, None].expand_as(asked.mask), asked.mask], dim=2).to(noisy.dtype)
-        rows = self.frame_in(self.patched(torch.cat([noisy, way, flags], dim=2)))
+        there = noisy * asked.mask[..., None]  # a token may hold frames that exist and others that do not
+        rows = self.frame_in(self.patched(torch.cat([there, way, flags], dim=2)))
         count = rows.shape[1]
         head = torch.stack(
             [
@@ -141,8 +142,8 @@ class MovementBase(nn.Module):
         seen = None
         if not bool(asked.mask.all()):
             always = asked.mask.new_ones((len(asked), head.shape[1]))
-            there = self.patched(asked.mask[..., None]).any(dim=2)
-            seen = torch.cat([always, there], dim=1)[:, None, None]
+            tokens_there = self.patched(asked.mask[..., None]).any(dim=2)
+            seen = torch.cat([always, tokens_there], dim=1)[:, None, None]
         for block in self.blocks:
             tokens = block(tokens, seen)
         made = (
