@@ -56,6 +56,7 @@ class Cohort:
     action: str
     takes: Mapping[str, F64]  # of each person (N, F), one line a take
     resolution: F64 | float = 0.0  # (F,) differences of a number that are those of the recording, not of the people
+    who: str = "people"  # in words, after their number: whom a reader is to think of
 
     def __post_init__(self) -> None:
         if len(self.takes) < MIN_PEOPLE:
@@ -263,13 +264,14 @@ def nearest_across(gallery: Cohort, probes: Cohort, *, normalised: bool = True) 
 
 
 def write_cohort(path: Path, cohort: Cohort) -> None:
-    """Keep a cohort as npz without pickles; the fingerprints are biometric data of everybody in it."""
+    """Keep a cohort as npz of single precision without pickles; fingerprints are biometric data of whoever is in it."""
     labels = [person for person, takes in cohort.takes.items() for _ in takes]
     np.savez_compressed(
         path,
+        who=np.array(cohort.who),
         action=np.array(cohort.action),
         people=np.array(labels),
-        takes=cohort.every_take,
+        takes=cohort.every_take.astype(np.float32),
         resolution=np.array(cohort.resolution),
     )
 
@@ -279,10 +281,12 @@ def read_cohort(path: Path) -> Cohort:
     try:
         with np.load(path, allow_pickle=False) as data:
             action, people, takes = str(data["action"]), [str(p) for p in data["people"]], data["takes"]
-            resolution = data["resolution"]
+            takes, resolution, who = takes.astype(np.float64), data["resolution"], str(data["who"])
     except (KeyError, ValueError, BadZipFile, OSError, EOFError) as error:
         raise ValueError(f"{path.name} is no cohort of fingerprints: {error}; make it anew from the takes") from error
-    return Cohort(action, {p: takes[[q == p for q in people]] for p in dict.fromkeys(people)}, resolution)
+    if takes.ndim != 2 or len(takes) != len(people) or not np.isfinite(takes).all():
+        raise ValueError(f"{path.name} has takes {takes.shape} of {len(people)} names, or no numbers; make it anew")
+    return Cohort(action, {p: takes[[q == p for q in people]] for p in dict.fromkeys(people)}, resolution, who)
 
 
 def pair_distances(features: F64) -> F64:

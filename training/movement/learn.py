@@ -97,8 +97,12 @@ def train_movement(
 
 def load_movement_twin(session: SessionFolder, twin: str) -> MovementTwin:
     """A finished movement adapter. Raises IncompleteInput when its training did not finish or a file of it changed."""
-    person = read_session(session.root).session.person
-    artefact = store.read(session.vault.twin(person, twin) / ARTEFACT, ARTEFACT)
+    head = read_session(session.root).session
+    person, folder = head.person, session.vault.twin(head.person, twin) / ARTEFACT
+    if not (folder / f"{ARTEFACT}.json").is_file():
+        command = f"twin train {head.id} --movement --twin {twin}"
+        raise IncompleteInput(f"twin {twin!r} has no finished movement adapter; train one: {command}")
+    artefact = store.read(folder, ARTEFACT)
     if lost := store.changed(artefact):
         raise IncompleteInput(
             f"movement of twin {twin!r} changed since it was trained, first {lost[0]}; train it again"
@@ -181,6 +185,7 @@ def _run(job: _Job, inputs: dict[str, str], progress: Callable[[int, float], Non
     change = prove_effect(model, load_base(job.base, device=device), job.folder, proof)
     _write_skeleton(job.folder, bodies, takes)
     facts = _facts(trainer, takes, proof) | {"twin": job.twin, "actions": list(actions), "adapter_change": change}
+    facts |= {"session": provenance["session"]}
     facts |= {"energy": bench.meter.read().to_json(recipe.energy)}
     store.write_json(job.folder / "loss.json", {"loss": [round(value, 6) for value in trainer.losses]})
     shutil.rmtree(bench.checkpoints, ignore_errors=True)  # a finished run is not resumed
