@@ -89,17 +89,23 @@ class Cohort:
         return np.asarray(mean), np.where(spread > 1e-9 * (1 + np.abs(mean)), spread, 1.0)
 
     @cached_property
-    def ranks(self) -> RankScale:
-        """The scale of this cohort."""
+    def _even(self) -> tuple[RankScale, dict[str, F64]]:
+        """The scale on which every number counts the same, and all takes on it."""
         width = np.maximum(_SILVERMAN * self._moments[1] * len(self.takes) ** -0.2, self.resolution)
         even = RankScale(self.every_take, self._weights, width, np.ones_like(width))
-        share = reliability([even(takes) for takes in self.takes.values()])
+        return even, {person: even(takes) for person, takes in self.takes.items()}
+
+    @cached_property
+    def ranks(self) -> RankScale:
+        """The scale of this cohort."""
+        even, takes = self._even
+        share = reliability(list(takes.values()))
         return replace(even, stretch=np.sqrt(share / share.mean()))
 
     @cached_property
     def scaled(self) -> dict[str, F64]:
         """Of each person (N, F): the takes as ranks."""
-        return {person: self.ranks(takes) for person, takes in self.takes.items()}
+        return {person: takes * self.ranks.stretch for person, takes in self._even[1].items()}
 
     @cached_property
     def centres(self) -> F64:

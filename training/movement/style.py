@@ -72,7 +72,7 @@ class Score:
         others, way = self.people - 1, f"{self.genericness:.0%} of the way from the mean walker to her"
         return (
             f"nearer to her than to {self.people - self.rank} of {others} others; {self.spreads:.1f} x her own spread; "
-            f"{way if self.genericness > 0 else 'the mean walker is on the way to her'}"
+            f"{way if self.genericness > 0 else 'further from her than the mean walker'}"
         )
 
 
