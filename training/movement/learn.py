@@ -24,14 +24,13 @@ from training.energy import meter_for
 from training.movement.adapter import ADAPTER_FILE, change_of, prove_effect, save_adapter
 from training.movement.base import base_digest, load_base
 from training.movement.conditions import PERSON, Vocabulary
+from training.movement.sources import CLIPS, her_clips
 from training.movement.trainer import Bench, MovementTrainer
 from training.movement.windows import Cutter, Take, Windows, take_of
 from training.recipe import MovementRecipe
 from training.tracking import Tracker, accelerator_for
 
 ARTEFACT = "movement"
-CLIPS = "motion"
-"""The artefact of a session that holds her clips, CLIP.bvh each."""
 SKELETON_FILE = "skeleton.json"
 _PROOF_WINDOWS = 4
 
@@ -80,9 +79,7 @@ def train_movement(
     """
     head = read_session(session.root).session
     permit = consent.require(session.vault, head.person, head.consent, act=consent.Act.TRAIN)
-    clips = store.read(session.derived(CLIPS), CLIPS)
-    if lost := store.changed(clips):
-        raise IncompleteInput(f"clips of {head.id!r} changed since they were made, first {lost[0]}; run twin motion")
+    clips = her_clips(session)
     folder = session.vault.twin(head.person, twin) / ARTEFACT
     inputs = {"motion": clips.digest, "base": base_digest(base), "consent": permit.record_digest,
               "session": store.sha256_file(session.toml)}  # fmt: skip

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from calibration.motion.step import ARTEFACT as CLIPS
 from capture import store
 from capture.errors import IncompleteInput
 from capture.issues import Issue, JsonValue, issue
@@ -21,6 +20,8 @@ from training.movement.gait import SCORED, Gait, read_gait
 from training.movement.rendering.produce import ARTEFACT as MOVEMENT
 from training.movement.rendering.produce import BVH, set_of
 
+CLIPS = "motion"
+"""The artefact of a session that holds her clips, CLIP.bvh each."""
 REFERENCE = Path(__file__).parent / "reference_walkers.npz"
 """The other walkers that the repository carries."""
 CUTOFF_HZ = 6.0  # of markerless takes; all sides are filtered alike, whatever they were made by
@@ -116,7 +117,9 @@ def her_clips(session: SessionFolder) -> store.Artefact:
     """All clips of her movement in the session. Raises IncompleteInput where they are not there or changed."""
     takes = store.read(session.derived(CLIPS), CLIPS)
     if lost := store.changed(takes):
-        raise IncompleteInput(f"clips of her movement changed since they were made, first {lost[0]}; run twin motion")
+        raise IncompleteInput(
+            f"clips of {session.root.name!r} changed since they were made, first {lost[0]}; run twin motion"
+        )
     return takes
 
 

@@ -5,16 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from capture.errors import IncompleteInput
 from capture.issues import JsonObject, Report
 from capture.motion.bvh import read_bvh
 from capture.motion.clip import MotionClip
-from capture.store import changed, read
 from capture.vault import SessionFolder
 from training.movement.base import base_digest
 from training.movement.generate import Wish, generate_twin
-from training.movement.learn import CLIPS, load_movement_twin
+from training.movement.learn import load_movement_twin
 from training.movement.rendering.produce import Look, MovementSet, Origin, clip_digest, drawn, render_movement, set_of
+from training.movement.sources import her_clips
 
 _TOLD = ("seconds", "seed", "off_path_m")
 
@@ -64,9 +63,7 @@ def clip_of_hers(session: SessionFolder, name: str) -> MotionClip:
 
     Raises ValueError for a name that is none, IncompleteInput where the clips are not there or changed.
     """
-    clips = read(session.derived(CLIPS), CLIPS)
-    if lost := changed(clips):
-        raise IncompleteInput(f"clips of her movement changed since they were made, first {lost[0]}; run twin motion")
+    clips = her_clips(session)
     known = sorted(path.stem for path in clips.folder.glob("*.bvh"))
     if name not in known:
         raise ValueError(f"clip {name!r} is not among those of her movement; there are {', '.join(known) or 'none'}")
