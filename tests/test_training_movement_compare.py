@@ -268,6 +268,21 @@ def test_clips_that_cannot_be_judged_fail(shoot: Shoot, tmp_path: Path, run: Cal
     assert "Traceback" not in said
 
 
+def test_a_t_pose_in_front_is_left_out(shoot: Shoot, tmp_path: Path, few: Against) -> None:
+    whole = clip(varied(person_of(HER), 997))
+    standing = np.concatenate([np.zeros_like(whole.rotations[:1]) + np.eye(3), whole.rotations])
+    root = np.concatenate([whole.root[:1], whole.root])
+    write_bvh(MotionClip(whole.skeleton, standing, root, whole.fps), tmp_path / "t.bvh")
+    jerks = []
+    for drop in (True, False):
+        qa, report = compare_movement(shoot.session, "twin1", clip=tmp_path / "t.bvh", drop_first=drop, against=few)
+        assert qa.passed or not drop
+        numbers = report.facts["plausibility"]
+        assert isinstance(numbers, dict)
+        jerks.append(float(str(numbers["jerk_peak_ratio"])))
+    assert jerks[0] < 1.5 < jerks[1]
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -233,7 +233,7 @@ def test_few_takes_are_told() -> None:
 
 
 def test_of_the_others_fingerprints_are_enough() -> None:
-    others = {name: fingerprints(gaits) for name, gaits in judge().gaits.items() if name != "p1"}
+    others = {name: fingerprints(tuple(gaits)) for name, gaits in judge().gaits.items() if name != "p1"}
     alone = StyleJudge("walk", {"p1": takes_of(1)}, others, "walkers")
     for seed in (1, 4):
         track = walk(person_of(seed))
