@@ -4,6 +4,7 @@
     python -m scripts.pretrain_movement base WORK --minutes 20      the transformer, with an averaged copy
     python -m scripts.pretrain_movement judge WORK                  samples of it beside real takes
     python -m scripts.pretrain_movement export WORK FOLDER          half-precision folder with its facts
+    python -m scripts.pretrain_movement cohort FILE --people 30     fingerprints of walkers to be judged among
 
 `draw` reads the recordings from LIKENESS_DATA/motion. Each stage goes on from what WORK holds. WORK is scratch; only
 what `export` writes belongs to the repository, and no recording is in it.
@@ -49,6 +50,7 @@ TEMPOS = (0.92, 1.0, 1.1)  # at which each recording is taken too
 SPELLED = 0.2  # share of the windows whose action is told by its letters
 OPEN = 0.15  # chance of each condition to be left open
 STARTING = 600  # windows that tell the principal components
+COHORT_SEED = FIRST_SEED + 5_000  # the base's people end long before
 WEIGHTS = (1.0, 0.3)  # in the loss: of how frames change, and of feet that stand
 _CARD = Path(training.movement.__file__).parent / "base_card.md"
 app = typer.Typer(add_completion=False, help=__doc__, no_args_is_help=True)
@@ -266,6 +268,22 @@ def judge(work: Path, data: DataPath, samples: int = 3, seconds: float = 5.0) ->
     }
     write_json(work / "judged.json", facts)
     typer.echo(json.dumps(facts, indent=1))
+
+
+@app.command()
+def cohort(to: Path, people: int = 30) -> None:
+    """Write the fingerprints of simulated walkers, five takes of each, whom neither base nor benchmark has met."""
+    from training.movement.cohort import Cohort, write_cohort
+    from training.movement.gait import RESOLUTION, SCORED
+    from training.movement.sources import CUTOFF_HZ
+    from training.movement.walkers import walker_fingerprints
+
+    takes = {}
+    for k in range(people):
+        takes[f"walker {k + 1:02d}"] = walker_fingerprints(COHORT_SEED + k, cutoff_hz=CUTOFF_HZ)
+        typer.echo(f"{k + 1}/{people} walkers")
+    write_cohort(to, Cohort("walk", takes, RESOLUTION[SCORED], "simulated walkers of the house"))
+    typer.echo(f"{to}: {to.stat().st_size / 1e3:.0f} kB")
 
 
 def _json(numbers: dict[str, float]) -> JsonObject:

@@ -86,6 +86,6 @@ def _train_movement(
             f"movement of twin {made.name} of {made.person} learned in {counted(chosen.steps, 'step')}",
             report,
             where=(made.adapter,),
-            next_step="generate a movement of hers, and judge it beside her takes",
+            next_step=f"twin render {folder.root.name} --movement {made.actions[0]} --twin {twin}",
         )
     )

@@ -107,3 +107,8 @@ def takes_of(seed: int, count: int = 5) -> tuple[Gait, ...]:
     """Takes of a person, each a little different."""
     person = person_of(seed)
     return tuple(gait_of(walk(varied(person, 100 * seed + k), Walk(seed=k))) for k in range(count))
+
+
+def fingerprints_of_takes(seed: int, count: int = 5) -> F64:
+    """The same as (count, 212) numbers."""
+    return np.stack([gait.fingerprint for gait in takes_of(seed, count)])

@@ -14,10 +14,12 @@ from tiny_movement import take, walk
 from scripts.pretrain_appearance import FIRST_SEED
 from scripts.pretrain_movement import (
     ACTIONS,
+    COHORT_SEED,
     RECORDINGS,
     Ground,
     base,
     card,
+    cohort,
     export,
     load,
     mixed,
@@ -26,8 +28,10 @@ from scripts.pretrain_movement import (
     write_takes,
 )
 from training.movement.base import load_base
+from training.movement.cohort import read_cohort
 from training.movement.features import encode
-from training.movement.walkers import bent, walker_takes
+from training.movement.sources import CUTOFF_HZ, REFERENCE
+from training.movement.walkers import bent, walker_fingerprints, walker_takes
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
 
@@ -68,6 +72,25 @@ def test_walkers_walk_and_their_seeds_repeat() -> None:
     straight, bends = (float(np.abs(t.path[:, 2]).mean()) for t in takes[:2])
     assert straight < 0.02 < 0.05 < bends
     assert 0.5 < takes[0].path[:, 0].mean() < 2.5
+
+
+def test_the_cohort_of_the_house_is_what_the_command_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    held = read_cohort(REFERENCE)
+    monkeypatch.setattr("training.movement.walkers.walker_fingerprints", lambda seed, **_: made(seed))
+
+    def made(seed: int) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+        """The held ones of all but the first, of whom two takes are walked again: five take their time."""
+        own = held.takes[held.people[seed - COHORT_SEED]].copy()
+        if seed == COHORT_SEED:
+            own[:2] = walker_fingerprints(seed, takes=2, cutoff_hz=CUTOFF_HZ)
+        return own
+
+    cohort(tmp_path / "again.npz", people=3)
+    again = read_cohort(tmp_path / "again.npz")
+    assert again.people == held.people[:3]
+    assert (again.action, again.who) == (held.action, held.who)
+    assert again.every_take == pytest.approx(held.every_take[:15], abs=1e-3)
+    assert COHORT_SEED > FIRST_SEED + 1_000
 
 
 def test_a_bent_walk_turns_and_is_the_same_walk() -> None:

@@ -17,6 +17,9 @@ from capture.motion.clip import JointTrack
 from training.movement.cohort import pairs_unseen
 from training.movement.gait import FEATURES, RESOLUTION, SCORED, read_gait
 from training.movement.plausibility import floor_of, measure
+from training.movement.sources import CUTOFF_HZ, REFERENCE, other_walkers
+from training.movement.style import StyleJudge, Verdict
+from training.movement.traits import froude
 from training.movement.verification import Verification, pairs, resampled_interval
 
 F64 = NDArray[np.float64]
@@ -114,3 +117,21 @@ def test_real_walks_are_plausible(walks: dict[str, JointTrack]) -> None:
         assert found.beyond_deg < 6, name
         assert found.skating_share < 0.2, name
         assert found.in_floor_share == 0, name
+
+
+def test_five_takes_of_her_among_the_walkers_of_the_house(walks: dict[str, JointTrack]) -> None:
+    """Brisker and slower walks of hers pass and nobody else's, though all come nearest to her: they are no simulation.
+
+    Her slowest two are at a pace that none of the five has: they are refused, and the pace is told.
+    """
+    cohort = other_walkers(REFERENCE)
+    gaits = {name: read_gait(track, cutoff_hz=CUTOFF_HZ) for name, track in walks.items()}
+    hers = [gait for name in ("01", "02", "06", "07", "08") if not isinstance(gait := gaits[f"007_{name}"], Issue)]
+    judge = StyleJudge("walk", {"her": hers}, cohort.takes, cohort.who, alike=False)
+    names = ("007_03", "007_09", "007_10", "007_11", "007_12", "002_01", "002_02", "005_01", "006_01")
+    found = {name: judge.judge("her", walks[name], cutoff_hz=CUTOFF_HZ) for name in names}
+    assert {name for name, one in found.items() if one.verdict is Verdict.SAME} == set(names[:5])
+    assert {one.score.rank for one in found.values() if one.score} == {1}
+    slow = judge.judge("her", walks["007_04"], cutoff_hz=CUTOFF_HZ).report.facts
+    assert slow["verdict"] == "not her"
+    assert float(str(slow["froude"])) < min(froude(gait) for gait in hers) / 1.5

@@ -44,8 +44,13 @@ def make_base(*, seed: int = 0) -> MovementBase:
     """Random weights, and the statistics of a walk."""
     torch.manual_seed(seed)
     model = MovementBase(SMALL, WORDS)
-    model.mean[:], model.std[:] = statistics([take(walk())])
+    model.mean[:], model.std[:] = statistics_of_a_walk()
     return model.eval().requires_grad_(False)
+
+
+def statistics_of_a_walk() -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean and spread of the rows."""
+    return statistics([take(walk())])
 
 
 def write_base(folder: Path) -> Path:

@@ -30,7 +30,9 @@ from training.movement.factors import at_rate
 from training.movement.features import FEET, PER_ROOT, MotionFeatures, decode, encode, in_legs
 from training.movement.learn import MovementTwin, load_movement_twin
 from training.movement.path import Route, route_of
+from training.movement.plausibility import floor_of
 from training.movement.sampling import Held, Sampling, sample
+from training.movement.windows import replace_root
 
 F64 = NDArray[np.float64]
 
@@ -216,7 +218,10 @@ def _known(wish: Wish, model: MovementBase, total: int) -> tuple[Tensor, Tensor]
     for clip, at_end in ((wish.begins, False), (wish.ends, True)):
         if clip is None:
             continue
-        features = in_legs(encode(at_rate(retarget(clip), model.config.rate_hz)))
+        own = at_rate(retarget(clip), model.config.rate_hz)
+        # Rows stand on the floor, as takes do; where it is under her is put back with the rest.
+        own = replace_root(own, own.root - (0.0, 0.0, floor_of([own.track]).z))
+        features = in_legs(encode(own))
         plain = torch.from_numpy(features.array).float().to(model.mean.device)
         poses = model.normalised(plain).cpu()
         count = min(_POSE, len(poses), total // 3)

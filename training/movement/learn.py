@@ -24,14 +24,13 @@ from training.energy import meter_for
 from training.movement.adapter import ADAPTER_FILE, change_of, prove_effect, save_adapter
 from training.movement.base import base_digest, load_base
 from training.movement.conditions import PERSON, Vocabulary
+from training.movement.sources import CLIPS, her_clips
 from training.movement.trainer import Bench, MovementTrainer
 from training.movement.windows import Cutter, Take, Windows, take_of
 from training.recipe import MovementRecipe
 from training.tracking import Tracker, accelerator_for
 
 ARTEFACT = "movement"
-CLIPS = "motion"
-"""The artefact of a session that holds her clips, CLIP.bvh each."""
 SKELETON_FILE = "skeleton.json"
 _PROOF_WINDOWS = 4
 
@@ -80,9 +79,7 @@ def train_movement(
     """
     head = read_session(session.root).session
     permit = consent.require(session.vault, head.person, head.consent, act=consent.Act.TRAIN)
-    clips = store.read(session.derived(CLIPS), CLIPS)
-    if lost := store.changed(clips):
-        raise IncompleteInput(f"clips of {head.id!r} changed since they were made, first {lost[0]}; run twin motion")
+    clips = her_clips(session)
     folder = session.vault.twin(head.person, twin) / ARTEFACT
     inputs = {"motion": clips.digest, "base": base_digest(base), "consent": permit.record_digest,
               "session": store.sha256_file(session.toml)}  # fmt: skip
@@ -97,8 +94,12 @@ def train_movement(
 
 def load_movement_twin(session: SessionFolder, twin: str) -> MovementTwin:
     """A finished movement adapter. Raises IncompleteInput when its training did not finish or a file of it changed."""
-    person = read_session(session.root).session.person
-    artefact = store.read(session.vault.twin(person, twin) / ARTEFACT, ARTEFACT)
+    head = read_session(session.root).session
+    person, folder = head.person, session.vault.twin(head.person, twin) / ARTEFACT
+    if not (folder / f"{ARTEFACT}.json").is_file():
+        command = f"twin train {head.id} --movement --twin {twin}"
+        raise IncompleteInput(f"twin {twin!r} has no finished movement adapter; train one: {command}")
+    artefact = store.read(folder, ARTEFACT)
     if lost := store.changed(artefact):
         raise IncompleteInput(
             f"movement of twin {twin!r} changed since it was trained, first {lost[0]}; train it again"
@@ -181,6 +182,7 @@ def _run(job: _Job, inputs: dict[str, str], progress: Callable[[int, float], Non
     change = prove_effect(model, load_base(job.base, device=device), job.folder, proof)
     _write_skeleton(job.folder, bodies, takes)
     facts = _facts(trainer, takes, proof) | {"twin": job.twin, "actions": list(actions), "adapter_change": change}
+    facts |= {"session": provenance["session"]}
     facts |= {"energy": bench.meter.read().to_json(recipe.energy)}
     store.write_json(job.folder / "loss.json", {"loss": [round(value, 6) for value in trainer.losses]})
     shutil.rmtree(bench.checkpoints, ignore_errors=True)  # a finished run is not resumed

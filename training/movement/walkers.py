@@ -9,10 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from capture.issues import Issue
+from capture.motion.canonical import canonical_track
 from capture.motion.clip import MotionClip
 from capture.stage.person import Person, make_person
 from capture.stage.travel import stage_clip
 from training.movement.features import decode, encode
+from training.movement.gait import read_gait
 from training.movement.windows import Take, take_of
 
 F64 = NDArray[np.float64]
@@ -32,6 +34,23 @@ def walker_takes(seed: int) -> list[Take]:
     if rng.random() < 0.25:
         found.append(named_take(stage_clip(at_tempo(person, rng), seconds=SECONDS), "tread", name))
     return found
+
+
+def walker_fingerprints(seed: int, *, takes: int = 5, cutoff_hz: float = 0.0) -> F64:
+    """(N, 212) fingerprints of one person of the stage, each walk at a tempo of its own and every other one in a bend.
+
+    `cutoff_hz` as in `body_motion`: a cohort is filtered as the clips are that are judged among it.
+    """
+    rng = np.random.default_rng(seed)
+    person, found = make_person(seed), []
+    for take in range(takes):
+        clip = stage_clip(at_tempo(person, rng), seconds=SECONDS, travel=True)
+        walked = bent(clip, _bends(len(clip), rng)) if take % 2 else clip
+        gait = read_gait(canonical_track(walked), where=f"walker {seed}", cutoff_hz=cutoff_hz)
+        if isinstance(gait, Issue):
+            raise ValueError(f"walk {take} of walker {seed} is no walk: {gait.code} {gait.found}")
+        found.append(gait.fingerprint)
+    return np.stack(found)
 
 
 def at_tempo(person: Person, rng: np.random.Generator) -> Person:
