@@ -16,7 +16,7 @@ import json
 import multiprocessing
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
@@ -197,7 +197,8 @@ def base(
     generator, schedule, chances = torch.Generator().manual_seed(seed), make_schedule(), torch.tensor(weights)
     if not before:
         model.mean[:], model.std[:] = statistics([*takes])
-        start_at_principal(model, cutter.draw(STARTING, generator, chances))
+        first = cutter.draw(STARTING, generator, chances)
+        start_at_principal(model, replace(first, asked=first.asked.dropped(OPEN, generator)))
     averaged = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(0.997))
     smooth = cast("MovementBase", averaged.module)
     optimiser = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.01, betas=(0.9, 0.99), fused=True)
