@@ -204,8 +204,9 @@ def test_the_truth_has_no_loss_and_errors_have(windows: Windows) -> None:
     sliding[..., 0] += 1.0  # she goes faster than her feet
     usual, feet = (float(frame_errors(model, sliding, windows, (0.0, w)).mean()) for w in (0.0, 1.0))
     assert feet > 1.5 * usual
-    unseen = frame_errors(model, sliding, windows, (0.0, 1.0), signal=torch.zeros(2))
-    assert float(unseen.mean()) == pytest.approx(usual)
+    unseen, clear = (frame_errors(model, sliding, windows, (0.0, 1.0), signal=torch.full((2,), s)) for s in (0.0, 0.9))
+    assert float(unseen.mean()) == pytest.approx(usual / 1.05)
+    assert clear.min() > 5 * unseen.max()
     beyond = truth.clone()
     beyond[1, 40:] += 9  # frames that do not exist
     assert frame_errors(model, beyond, windows, (1.0, 1.0)).max() < 1e-8

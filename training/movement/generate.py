@@ -24,7 +24,7 @@ from capture.session import read_session
 from capture.vault import SessionFolder
 from training.movement.adapter import load_adapter, read_provenance
 from training.movement.base import MovementBase, base_digest, load_base, make_schedule
-from training.movement.body import SHORTEST_S
+from training.movement.body import SHORTEST_S, low_passed
 from training.movement.conditions import PATH, PERSON, Conditions
 from training.movement.factors import at_rate
 from training.movement.features import FEET, PER_ROOT, MotionFeatures, decode, encode, in_legs
@@ -37,6 +37,7 @@ from training.movement.windows import replace_root
 F64 = NDArray[np.float64]
 
 LONGEST_S = 120.0
+SMOOTH_HZ = 8.0  # takes of people hold little above it: recorded walks are filtered at 6 to 10
 _OVERLAP = 32  # frames that a window takes over from the one before
 _LOOP = 15  # frames over which the end of a loop becomes its beginning
 _POSE = 10  # frames that are taken over from the clips it begins and ends with, at most
@@ -102,6 +103,7 @@ def generate(wish: Wish, model: MovementBase, mover: Mover | None = None) -> Gen
     facts: JsonObject = {
         "action": wish.action, "person": mover.word, "seconds": len(clip) / clip.fps, "seed": wish.sampling.seed,
         "sampling_steps": wish.sampling.steps, "guidance": wish.sampling.guidance, "loop": wish.loop,
+        "smoothed_hz": SMOOTH_HZ,
         "changed_afterwards": ["plant_feet"] if wish.plant_feet else [],
     }  # fmt: skip
     if wish.plant_feet:
@@ -194,7 +196,15 @@ def _rows(wish: Wish, model: MovementBase, route: Route, person: str) -> F64:
         frames = sample(model, schedule, asked, how, held=Held(rows[None], held[None], closing))[0]
         done[start:stop] = frames.cpu()
         made = stop
-    return np.asarray(model.plain(done.to(model.mean.device)).cpu().double().numpy()[: len(route)])
+    plain = np.asarray(model.plain(done.to(model.mean.device)).cpu().double().numpy())[: len(route)]
+    return np.where(known[: len(route), None].numpy(), plain, _calmed(plain, model.config.rate_hz, loop=wish.loop))
+
+
+def _calmed(rows: F64, rate: float, *, loop: bool) -> F64:
+    """The rows without the tremor that is left of the noise; a loop has no ends to smooth toward."""
+    if loop:
+        return low_passed(np.tile(rows, (3, 1)), SMOOTH_HZ, rate)[len(rows) : 2 * len(rows)]
+    return low_passed(rows, SMOOTH_HZ, rate)
 
 
 def _asked(wish: Wish, model: MovementBase, route: Route, part: slice, person: str) -> Conditions:
