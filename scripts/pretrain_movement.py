@@ -90,7 +90,7 @@ def write_takes(path: Path, takes: Sequence[Take]) -> None:
     with part.open("wb") as stream:
         np.savez(
             stream, allow_pickle=False,
-            rows=np.concatenate([t.rows for t in takes]), path=np.concatenate([t.path for t in takes]),
+            rows=np.concatenate([t.rows for t in takes]),
             bones=np.stack([t.bones for t in takes]), lengths=np.array([len(t) for t in takes]),
             actions=np.array([t.action for t in takes]), people=np.array([t.person for t in takes]),
         )  # fmt: skip
@@ -99,14 +99,15 @@ def write_takes(path: Path, takes: Sequence[Take]) -> None:
 
 def read_takes(path: Path) -> list[Take]:
     """The takes that `write_takes` wrote."""
-    from training.movement.windows import Take
+    from training.movement.body import RATE_HZ
+    from training.movement.windows import Take, way_of
 
     with np.load(path, allow_pickle=False) as held:
         parts = {name: held[name] for name in held.files}
     ends = np.cumsum(parts["lengths"])
     spans = [slice(end - length, end) for end, length in zip(ends, parts["lengths"], strict=True)]
     return [
-        Take(parts["rows"][span], parts["path"][span], bones, str(action), str(person))
+        Take(rows := parts["rows"][span], way_of(rows, RATE_HZ), bones, str(action), str(person))
         for span, bones, action, person in zip(spans, parts["bones"], parts["actions"], parts["people"], strict=True)
     ]
 

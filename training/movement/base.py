@@ -27,15 +27,13 @@ from capture.issues import JsonObject
 from capture.motion.canonical import CANONICAL
 from capture.store import sha256_file, sha256_text, write_atomic, write_json
 from training.movement.body import RATE_HZ
-from training.movement.conditions import LONGEST, PATH, Conditions, Vocabulary
+from training.movement.conditions import LONGEST, PATH, WAY, Conditions, Vocabulary
 from training.movement.features import PER_ROOT
 
 EMBEDDED = Path(__file__).parent / "movement_base"
 """Folder of the base that the repository carries."""
 ROW = PER_ROOT + 6 * len(CANONICAL)
 """Numbers of one frame: those of MotionFeatures.array on the canonical skeleton, in leg lengths."""
-WAY = (0, 1, 3)
-"""The numbers of a row that a way on the floor is told in: forward, to the left, and the rate of her heading."""
 NOISE_STEPS = 1000
 _FORMAT = 3
 _CONFIG, _WORDS, _WEIGHTS, _SCHEDULE = "config.json", "vocabulary.json", "model.safetensors", "scheduler"

@@ -16,7 +16,9 @@ PERSON = "person"
 """The class word: anybody."""
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789-_"
 LONGEST = 16  # tokens of an action or a name
-PATH = 3  # numbers a frame: leg lengths per second forward and to the left, radians per second to the left
+WAY = (0, 1, 3)
+"""The numbers of a frame that a way on the floor is told in: forward, to the left, and the rate of her heading."""
+PATH = len(WAY)  # leg lengths per second, leg lengths per second, radians per second to the left
 _OPEN = 0  # the number of no token
 
 

@@ -8,10 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
-from training.movement.windows import PATH_SIGMA_S
-
 F64 = NDArray[np.float64]
 
+_CORNER_S = 0.3  # standard deviation: a walker rounds a corner within a step or two
 _FASTEST_M_S = 12.0  # of a sprint
 
 
@@ -66,7 +65,7 @@ def route_of(path: F64 | None, *, seconds: float | None, speed_m_s: float | None
 def _walked(points: F64, along: F64, *, frames: int, speed: float, rate: float) -> Route:
     far = speed * np.arange(frames) / rate
     places = np.stack([np.interp(far, along, points[:, k]) for k in range(2)], axis=1)
-    sigma = PATH_SIGMA_S * rate
+    sigma = _CORNER_S * rate
     ahead = np.gradient(places, axis=0) * rate if frames > 1 else np.zeros((frames, 2))
     first = points[np.searchsorted(along, 1e-9, side="left")] - points[0]
     still = np.linalg.norm(ahead, axis=1) < 1e-6

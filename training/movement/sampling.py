@@ -3,6 +3,9 @@
 Known frames replace what the base predicts at every step, before the step is taken (MDM's in-betweening): the frames
 between are made to fit them, and they come out exactly. So does the way on the floor where one is asked for: what each
 step adds to it is hers, where she goes is not. A loop is the same with two ends that are held to each other.
+
+The last of the noise is taken away at once: by then it is decided how she walks, and what a small base adds to it step
+by step from there on is tremor (the error of a known walk goes from 0.047 to 0.066, its jerk to seven times as much).
 """
 
 from __future__ import annotations
@@ -15,8 +18,8 @@ from diffusers import DDIMScheduler
 from torch import Tensor
 from torch.nn import functional
 
-from training.movement.base import ROW, WAY, MovementBase
-from training.movement.conditions import Conditions
+from training.movement.base import NOISE_STEPS, ROW, MovementBase
+from training.movement.conditions import WAY, Conditions
 from training.movement.windows import PATH_SIGMA_S
 
 
@@ -27,12 +30,15 @@ class Sampling:
     seed: int = 0
     steps: int = 50
     guidance: float = 2.0  # 1: as asked; above, further from what the base does without action and person
+    calm: int = 500  # the step of the noise, of 1000, from which the rest is taken away at once
 
     def __post_init__(self) -> None:
         if not 1 <= self.steps <= 1000:
             raise ValueError(f"sampling steps must be 1 to 1000, found {self.steps}")
         if not self.guidance >= 0:
             raise ValueError(f"guidance must be 0 or more, found {self.guidance}")
+        if not 0 <= self.calm < NOISE_STEPS:
+            raise ValueError(f"noise to be taken away at once must be 0 to {NOISE_STEPS - 1}, found {self.calm}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +94,10 @@ def sample(
             usual = model(rows, times, asked.unguided())
             clean = usual + how.guidance * (clean - usual)
         clean = on_the_way(model, clean, asked)
-        rows = schedule.step(held(clean, int(lengths[0])), time, rows).prev_sample
+        clean = held(clean, int(lengths[0]))
+        if time <= how.calm:
+            return clean
+        rows = schedule.step(clean, time, rows).prev_sample
     return cast(Tensor, rows)
 
 

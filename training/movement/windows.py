@@ -16,15 +16,17 @@ from capture.motion.canonical import CANONICAL, JointsMissing
 from capture.motion.clip import MotionClip, Skeleton
 from capture.motion.skeletons import retarget
 from training.movement.body import RATE_HZ, SHORTEST_S
-from training.movement.conditions import LONGEST, PERSON, Conditions, Vocabulary
+from training.movement.conditions import LONGEST, PERSON, WAY, Conditions, Vocabulary
 from training.movement.factors import at_rate
-from training.movement.features import MotionFeatures, encode, in_legs
+from training.movement.features import encode, in_legs
 from training.movement.plausibility import floor_of
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 
-PATH_SIGMA_S = 0.3  # a step takes half a second: what it adds to the way is her movement, the rest is where she goes
+# A stride takes a second: what it adds to the way is her movement, the rest is where she goes. Smoothed over less, a
+# quarter of her sway stays in the way, and a base reads from it which foot is ahead; a way that is asked for has none.
+PATH_SIGMA_S = 0.8
 _LEAST_STD = 0.05  # of a row's number: what hardly moves must not be blown up to noise
 _MIRROR = np.diag([1.0, -1.0, 1.0])
 
@@ -59,14 +61,14 @@ def take_of(
     level = floor_of([own.track]).z
     features = in_legs(encode(replace_root(own, own.root - (0.0, 0.0, level))))
     bones = (own.skeleton.offsets / features.unit_m).astype(np.float32)
-    rows, path = features.array.astype(np.float32), way_of(features).astype(np.float32)
-    return Take(rows, path, bones, action, person, level)
+    rows = features.array.astype(np.float32)
+    return Take(rows, way_of(rows, features.fps), bones, action, person, level)
 
 
-def way_of(features: MotionFeatures) -> F64:
-    """(T, PATH) where a movement goes: its speeds and heading rate without what each step adds."""
-    way = np.column_stack([features.speeds, features.heading_rates])
-    return np.asarray(gaussian_filter1d(way, PATH_SIGMA_S * features.fps, axis=0, mode="nearest"))
+def way_of(rows: F32, fps: float) -> F32:
+    """(T, PATH) where rows of features go: their speeds and heading rate without what each step adds."""
+    way = gaussian_filter1d(rows[:, list(WAY)], PATH_SIGMA_S * fps, axis=0, mode="nearest")
+    return np.asarray(way, dtype=np.float32)
 
 
 def mirrored(clip: MotionClip) -> MotionClip:
