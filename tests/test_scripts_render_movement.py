@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import CONSENT
-from tiny_movement import SHORT, SMALL, WORDS, statistics_of_a_walk, walk, write_session
+from tiny_movement import SHORT, SMALL, make_base, walk, write_session
 
 from capture import store
 from capture.errors import ConsentRefused, IncompleteInput
@@ -25,7 +25,7 @@ from capture.vault import SessionFolder, Vault
 from capture.video import probe
 from scripts.cli import main
 from training.disclose import read_disclosure
-from training.movement.base import MovementBase, load_base, save_base
+from training.movement.base import load_base, save_base
 from training.movement.factors import at_rate
 from training.movement.generate import Wish, generate, generate_twin
 from training.movement.learn import CLIPS, load_movement_twin, train_movement
@@ -63,10 +63,7 @@ def _one_thread() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> House:
     root = tmp_path_factory.mktemp("house")
-    torch.manual_seed(0)
-    model = MovementBase(replace(SMALL, rate_hz=FEW_HZ), WORDS)
-    model.mean[:], model.std[:] = statistics_of_a_walk()
-    save_base(model.eval(), root / "base")
+    save_base(make_base(config=replace(SMALL, rate_hz=FEW_HZ)), root / "base")
     session = write_session(root)
     train_movement(session, "twin1", base=root / "base", recipe=SHORT)
     return House(session, root / "base")

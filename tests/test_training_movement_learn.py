@@ -233,7 +233,7 @@ def test_the_prior_holds_the_class_word(tmp_path: Path, cutter: Cutter, windows:
         run = trainer(tmp_path / str(weight), cutter, changed(SHORT, steps=25, rate=5e-3, prior_weight=weight))
         run.to_the_end()
         moved.append(change_of(run.model, anybody))
-    assert moved[1] < 0.4 * moved[0]
+    assert moved[1] < 0.5 * moved[0]
 
 
 def test_training_lowers_the_loss(tmp_path: Path, cutter: Cutter) -> None:

@@ -40,11 +40,12 @@ def take(clip: MotionClip, *, action: str = "walk", person: str = "person") -> T
     return found
 
 
-def make_base(*, seed: int = 0) -> MovementBase:
+def make_base(*, seed: int = 0, config: BaseConfig = SMALL) -> MovementBase:
     """Random weights, and the statistics of a walk."""
     torch.manual_seed(seed)
-    model = MovementBase(SMALL, WORDS)
+    model = MovementBase(config, WORDS)
     model.mean[:], model.std[:] = statistics_of_a_walk()
+    torch.nn.init.normal_(model.frame_out.weight, std=0.2)  # a fresh one does nothing but the linear guess
     return model.eval().requires_grad_(False)
 
 

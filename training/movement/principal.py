@@ -16,14 +16,14 @@ _LEAST = 1e-6  # of the variance along an axis: less is rounding
 
 @torch.no_grad()
 def start_at_principal(model: MovementBase, windows: Windows) -> None:
-    """Set a fresh base's components by whole windows, whose ways may be left open in part.
+    """Set a fresh base's components by windows, whose ways may be left open in part.
 
-    Raises ValueError for fewer tokens than a token has numbers.
+    Raises ValueError for fewer whole tokens than a token has numbers.
     """
-    whole = windows.asked.mask.all(dim=1)
-    asked = windows.asked.select(torch.nonzero(whole)[:, 0])
+    asked = windows.asked
     along = model.along(asked.path * ~asked.path_open[:, None, None], asked.path_open)
-    tokens = model.patched(model.normalised(windows.rows[whole]) - along).flatten(0, 1).double()
+    whole = model.patched(asked.mask[..., None]).all(dim=2)
+    tokens = model.patched(model.normalised(windows.rows) - along)[whole].double()
     if len(tokens) <= tokens.shape[1]:
         raise ValueError(f"{len(tokens)} tokens do not tell {tokens.shape[1]} components; draw more windows")
     centre = tokens.mean(dim=0)
