@@ -1,4 +1,4 @@
-"""`twin compare`: is this still her? Renders beside photographs of the same view and light, mark by mark."""
+"""`twin compare`: is this still her? Renders beside photographs of the same view and light; her movement."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from capture.errors import EXIT_OK, ComparisonFailed
+from scripts.compare_movement import ONLY_MOVEMENT, Asked, Clip, Clips, CohortPath, DropFirst, Movement, compared
 from scripts.options import (
     DEFAULT_TWIN,
     DEFAULT_VAULT,
@@ -19,6 +20,7 @@ from scripts.options import (
     page_of,
     person_of,
     printer_of,
+    refuse_given,
 )
 from scripts.printing import Outcome
 
@@ -28,11 +30,21 @@ def compare(
     session: SessionName,
     twin: TwinName = DEFAULT_TWIN,
     thresholds: Annotated[Path | None, typer.Option(help="thresholds.toml [default: the limits of the house]")] = None,
+    movement: Movement = False,
+    clip: Clip = None,
+    clips: Clips = "",
+    cohort: CohortPath = None,
+    drop_first: DropFirst = False,
     vault: VaultPath = DEFAULT_VAULT,
     force: Force = False,
 ) -> None:
-    """Compare renders with photographs, mark by mark."""
+    """Compare renders with photographs, mark by mark; or a movement with her own takes."""
     folder = find_session(vault, session)
+    if movement:
+        found = compared(ctx, folder, Asked(clip, clips, cohort, drop_first), twin=twin, force=force)
+        printer_of(ctx).outcome(found)
+        raise typer.Exit(found.exit_code)
+    refuse_given(ctx, ONLY_MOVEMENT, "pictures; it is for --movement")
 
     from capture.toml_file import read_toml
     from training.compare import Thresholds

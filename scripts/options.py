@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -65,3 +67,23 @@ def page_of(artefact: Path) -> Path:
     """What a person opens first in the folder of an artefact: its page, else the folder itself."""
     pages = (artefact / name for name in ("report.html", "page.html"))
     return next((page for page in pages if page.is_file()), artefact)
+
+
+def refuse_given(ctx: typer.Context, options: Sequence[str], company: str) -> None:
+    """ValueError when one of these parameters of the verb was typed; `company` is what it does not go with."""
+    for name in options:
+        source = ctx.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            raise ValueError(f"--{name.replace('_', '-')} does not go with {company}")
+
+
+def numbers(option: str, text: str, *counts: int) -> list[float]:
+    """The numbers of a comma-separated option. Raises ValueError when they are not as many as it takes."""
+    try:
+        values = [float(part) for part in text.split(",")]
+    except ValueError:
+        values = []
+    if len(values) not in counts or not all(math.isfinite(v) for v in values):
+        wanted = " or ".join(str(c) for c in counts)
+        raise ValueError(f"{option} takes {wanted} numbers with commas between them, got {text!r}")
+    return values

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -18,13 +16,27 @@ from scripts.options import (
     TwinName,
     VaultPath,
     find_session,
+    numbers,
     printer_of,
     recipe_of,
+    refuse_given,
 )
 from scripts.printing import Outcome, counted
-
-if TYPE_CHECKING:
-    from capture.vault import SessionFolder
+from scripts.render_movement import (
+    ONLY_MOVEMENT,
+    Asked,
+    Begin,
+    DropFirst,
+    End,
+    Loop,
+    PlantFeet,
+    Seconds,
+    Seed,
+    Speed,
+    Way,
+    What,
+    moved,
+)
 
 USUAL_DISTANCE_M = 2.5
 
@@ -41,23 +53,26 @@ def render(
     ] = None,
     take: Annotated[str, typer.Option(help="The take whose pose and outfit --view shows.  [default: the first]")] = "",
     light: Annotated[str, typer.Option(help="AZIMUTH,ELEVATION of the light of --view, relative to her.")] = "30,35",
-    movement: Annotated[
-        Path | None,
-        typer.Option(metavar="CLIP.bvh", help="Draw this movement instead: films, and frames that pose a video base."),
-    ] = None,
-    drop_first: Annotated[
-        bool, typer.Option("--drop-first", help="Leave out the first frame of --movement, where exporters put a T.")
-    ] = False,
+    movement: What = "",
+    drop_first: DropFirst = False,
+    seconds: Seconds = None,
+    speed: Speed = None,
+    path: Way = "",
+    begin: Begin = "",
+    end: End = "",
+    loop: Loop = False,
+    plant_feet: PlantFeet = False,
+    seed: Seed = 0,
     vault: VaultPath = DEFAULT_VAULT,
     force: Force = False,
 ) -> None:
-    """Render the twin in given views and lights, or in the held-out ones; or a movement of hers."""
+    """Render the twin in given views and lights, or in the held-out ones; or a movement, hers or one that is given."""
     folder = find_session(vault, session)
     if movement:
-        if view:
-            raise ValueError("--view and --movement exclude each other; render pictures and movement one after another")
-        printer_of(ctx).outcome(_moved(folder, movement, twin, drop_first=drop_first, force=force))
+        asked = Asked(movement, drop_first, seconds, speed, path, begin, end, loop, plant_feet, seed)
+        printer_of(ctx).outcome(moved(ctx, folder, asked, twin=twin, base=base, force=force))
         return
+    refuse_given(ctx, ONLY_MOVEMENT, "pictures; it is for --movement")
     chosen = recipe_of(recipe).render
 
     from training.bases import EMBEDDED
@@ -83,30 +98,3 @@ def render(
             next_step="" if view else f"twin compare {session} --twin {twin}",
         )
     )
-
-
-def _moved(folder: SessionFolder, path: Path, twin: str, *, drop_first: bool, force: bool) -> Outcome:
-    """Draw a file of movement that was given: nothing of the twin moved her."""
-    from capture.motion.bvh import read_bvh
-    from training.movement.rendering.produce import Origin, render_movement
-
-    clip = read_bvh(path, drop_first=drop_first)
-    made, report = render_movement(folder, clip, name=f"{twin}-movement", origin=Origin(), force=force)
-    return Outcome(
-        "render",
-        f"{counted(made.frames, 'frame')} of movement at {made.fps:g} per second, labelled as generated",
-        report,
-        where=(*reversed(made.films), made.folder),
-    )
-
-
-def numbers(option: str, text: str, *counts: int) -> list[float]:
-    """The numbers of a comma-separated option. Raises ValueError when they are not as many as it takes."""
-    try:
-        values = [float(part) for part in text.split(",")]
-    except ValueError:
-        values = []
-    if len(values) not in counts or not all(math.isfinite(v) for v in values):
-        wanted = " or ".join(str(c) for c in counts)
-        raise ValueError(f"{option} takes {wanted} numbers with commas between them, got {text!r}")
-    return values

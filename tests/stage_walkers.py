@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from capture.issues import Issue
 from capture.motion.canonical import canonical_track
 from capture.motion.clip import JointTrack
-from capture.stage.gait import GaitStyle
+from capture.stage.gait import GaitStyle, another_take
 from capture.stage.person import Person, make_person
 from capture.stage.scene import Scene
 from capture.stage.walk import walk_stance
@@ -81,27 +81,7 @@ def walk(person: Person, how: Walk = PLAIN) -> JointTrack:
 def varied(person: Person, seed: int, *, share: float = 0.05, degrees: float = 0.8) -> Person:
     """The same person in another take: speed +-5 %, every parameter a little off, another phase."""
     rng = np.random.default_rng([seed, 0x7A4E])
-    gait = person.gait
-
-    def angle(value: float) -> float:
-        return value + float(rng.normal(0, degrees))
-
-    return replace(
-        person,
-        gait=GaitStyle(
-            cadence_hz=gait.cadence_hz * float(rng.uniform(1 - share, 1 + share)),
-            hip_swing_deg=angle(gait.hip_swing_deg),
-            knee_bend_deg=angle(gait.knee_bend_deg),
-            arm_swing_deg=(angle(gait.arm_swing_deg[0]), angle(gait.arm_swing_deg[1])),
-            elbow_deg=(angle(gait.elbow_deg[0]), angle(gait.elbow_deg[1])),
-            arm_raise_deg=angle(gait.arm_raise_deg),
-            bob_m=gait.bob_m * float(rng.uniform(0.9, 1.1)),
-            sway_m=gait.sway_m * float(rng.uniform(0.9, 1.1)),
-            pelvis_roll_deg=gait.pelvis_roll_deg + float(rng.normal(0, 0.3)),
-            torso_twist_deg=gait.torso_twist_deg + float(rng.normal(0, 0.4)),
-            phase=float(rng.uniform(0, 1)),
-        ),
-    )
+    return replace(person, gait=another_take(person.gait, rng, share=share, degrees=degrees))
 
 
 def blended(person: Person, others: list[Person], share: float) -> Person:
@@ -127,3 +107,8 @@ def takes_of(seed: int, count: int = 5) -> tuple[Gait, ...]:
     """Takes of a person, each a little different."""
     person = person_of(seed)
     return tuple(gait_of(walk(varied(person, 100 * seed + k), Walk(seed=k))) for k in range(count))
+
+
+def fingerprints_of_takes(seed: int, count: int = 5) -> F64:
+    """The same as (count, 212) numbers."""
+    return np.stack([gait.fingerprint for gait in takes_of(seed, count)])

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from calibration.camera import Camera
-from calibration.motion.capture import Captured, Settings, capture_motion
+from calibration.motion.capture import Settings, capture_motion
 from calibration.motion.keypoints import People
 from calibration.motion.layouts import LAYOUTS
+from calibration.motion.skeleton import Captured
 from calibration.pose import Pose
 from capture.issues import Report
 from capture.motion.canonical import CANONICAL

@@ -59,6 +59,18 @@ def test_a_clip_of_known_rotations_comes_back() -> None:
     assert fit_clip(truth.track, refine=False).mean_mm < 1
 
 
+def test_a_long_take_is_refined_in_pieces_to_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    noise = np.random.default_rng(2).normal(0, 0.005, WALK.places.shape)
+    rough = JointTrack(CANONICAL, WALK.places + noise, FPS)
+    whole = fit_clip(rough).clip
+    monkeypatch.setattr("calibration.motion.fit._AT_ONCE", 7)
+    pieces = fit_clip(rough).clip
+    assert len(pieces) == len(WALK)
+    # A piece may stop a step before the whole does; without any step the joints lie 11 mm elsewhere.
+    assert np.abs(pieces.world[1] - whole.world[1]).max() < 1e-4
+    assert np.abs(fit_clip(rough, refine=False).clip.world[1] - whole.world[1]).max() > 1e-3
+
+
 def test_the_skeleton_is_canonical_so_that_every_room_takes_the_clip_as_it_is() -> None:
     clip = fit_clip(WALK).clip
     assert np.array_equal(retarget(clip).rotations, clip.rotations)

@@ -14,7 +14,7 @@ from calibration.motion.step import Choices, capture_session
 from calibration.pose import Pose
 from calibration.rig import RigCalibration
 from capture import store
-from capture.errors import CalibrationTooPoor, IncompleteInput
+from capture.errors import CalibrationTooPoor, ConsentRefused, IncompleteInput
 from capture.ingest import ingest
 from capture.motion.bvh import read_bvh
 from capture.motion.canonical import CANONICAL
@@ -143,6 +143,16 @@ def test_what_is_missing_is_said(shoot: tuple[ValidatedSession, RigCalibration],
         with pytest.raises(ValueError, match="is not CAMERA=FRAMES"):
             offsets_of([word])
     assert offsets_of(["a=b=2.5"]) == {"a=b": 2.5}
+
+
+def test_without_her_consent_nothing_is_written(shoot: tuple[ValidatedSession, RigCalibration], tmp_path: Path) -> None:
+    validated, rig = shoot
+    write_keypoints(tmp_path / "found", frames=2)
+    record = validated.folder.vault.consent_file("p001", "c001")
+    record.write_text(record.read_text() + "withdrawn_on = 2026-01-01\n")
+    with pytest.raises(ConsentRefused, match="consent 'c001' refuses 'ingest' on .*: withdrawn on 2026-01-01"):
+        capture_session(validated, rig, tmp_path / "found")
+    assert not validated.folder.derived("motion").exists()
 
 
 def test_a_session_without_clips_is_refused(small_session: Callable[..., Path], tmp_path: Path) -> None:

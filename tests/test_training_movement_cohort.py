@@ -138,7 +138,9 @@ def test_files_come_back_as_they_went(tmp_path: Path) -> None:
     write_cohort(tmp_path / "walk.npz", cohort)
     back = read_cohort(tmp_path / "walk.npz")
     assert back.people == cohort.people
-    assert (back.action, back.every_take.tolist()) == ("walk", cohort.every_take.tolist())
+    assert (back.action, back.who) == ("walk", "people")
+    assert back.every_take == pytest.approx(cohort.every_take, rel=1e-6)
+    assert back.every_take.dtype == np.float64
     embedding = learn_embedding(cohort)
     write_embedding(tmp_path / "e.npz", embedding)
     again = read_embedding(tmp_path / "e.npz")
@@ -158,6 +160,14 @@ def test_other_files_are_refused(tmp_path: Path, kind: str) -> None:
         read_cohort(path)
     with pytest.raises(ValueError, match="strange.npz is no embedding: .*; learn it anew"):
         read_embedding(path)
+
+
+def test_a_cohort_without_numbers_is_refused(tmp_path: Path) -> None:
+    takes = people(4, 2)
+    takes["p1"][0, 3] = np.nan
+    write_cohort(tmp_path / "gaps.npz", Cohort("walk", takes))
+    with pytest.raises(ValueError, match=r"gaps.npz has takes \(8, 40\) of 8 names, or no numbers; make it anew"):
+        read_cohort(tmp_path / "gaps.npz")
 
 
 def test_misuse_is_told() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -64,6 +65,17 @@ def test_the_page_on_a_clip_that_cannot_be_judged(tmp_path: Path) -> None:
     assert "Too short to judge." in page
     assert "Side by side" not in page
     assert "What a body can do" in page
+
+
+@pytest.mark.parametrize(("tempo", "said"), [(1.5, "faster"), (0.6, "slower"), (1.0, "")])
+def test_the_page_says_where_the_pace_is_none_of_hers(tmp_path: Path, tempo: float, said: str) -> None:
+    clip = judge().judge("p2", walk(person_of(2), replace(PLAIN, tempo=tempo)))
+    write_report(tmp_path, judge(), clip, person="p2", notes=["A note on <b>what</b> was compared."])
+    page = (tmp_path / "report.html").read_text()
+    assert "<li>Pace: Froude's number " in page.replace("&#39;", "'")
+    assert ("than any take of hers: cadence, steps and swings differ" in page) is bool(said)
+    assert f"That is {said} than" in page or not said
+    assert "<li>A note on &lt;b&gt;what&lt;/b&gt; was compared.</li>" in page
 
 
 def test_figures_walk_whole_strides(tmp_path: Path) -> None:

@@ -232,6 +232,35 @@ def test_few_takes_are_told() -> None:
     assert not judge().judge("p1", walk(person_of(1))).report.warnings
 
 
+def test_of_the_others_fingerprints_are_enough() -> None:
+    others = {name: fingerprints(tuple(gaits)) for name, gaits in judge().gaits.items() if name != "p1"}
+    alone = StyleJudge("walk", {"p1": takes_of(1)}, others, "walkers")
+    for seed in (1, 4):
+        track = walk(person_of(seed))
+        one, other = (j.judge("p1", track) for j in (alone, judge()))
+        assert one.score is not None
+        assert other.score is not None
+        assert one.score.spreads == pytest.approx(other.score.spreads)
+        assert (one.verdict, one.score.rank) == (other.verdict, other.score.rank)
+        assert one.report.facts["others"] == "11 walkers"
+    with pytest.raises(ValueError, match="person 'p4' has no gaits in walk; those of p1 are"):
+        alone.judge("p4", walk(person_of(4)))
+    with pytest.raises(ValueError, match="person 'p4' is among the judged and among the others"):
+        StyleJudge("walk", {"p4": takes_of(4)}, others)
+    with pytest.raises(ValueError, match="fingerprints of the cohort have lengths"):
+        _ = StyleJudge("walk", {"p1": takes_of(1)}, {"x": np.zeros((2, 3)), "y": np.zeros((2, 3))}).cohort
+
+
+def test_a_learned_scale_speaks_where_the_others_were_recorded_as_she_was() -> None:
+    hers, strangers = gait_of(walk(varied(person_of(1), 77))), [gait_of(walk(person_of(s))) for s in (4, 6, 9)]
+    assert judge().learned_rank("p1", hers) == 1
+    assert all(judge().learned_rank("p1", clip) > 1 for clip in strangers)
+    facts = judge().judge("p1", walk(person_of(1))).report.facts
+    assert facts["rank_on_learned_scale"] == 1
+    unlike = StyleJudge("walk", judge().gaits, alike=False)
+    assert "rank_on_learned_scale" not in unlike.judge("p1", walk(person_of(1))).report.facts
+
+
 def test_somebody_unknown_is_misuse() -> None:
     with pytest.raises(ValueError, match="person 'ana' is not in the cohort of walk; it has p1, p2"):
         judge().score("ana", takes_of(1)[0])

@@ -6,28 +6,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
 from calibration.camera import Camera
 from calibration.motion.associate import Associated, associate
-from calibration.motion.contacts import Contacts, find_contacts
-from calibration.motion.findings import gap_issues, joint_issues, named_frames
-from calibration.motion.fit import HELD, Fitted, fit_clip
-from calibration.motion.gaps import CUTOFF_HZ, LONGEST_S, Gap, fill_gaps, known_of, runs, smooth
+from calibration.motion.findings import named_frames
+from calibration.motion.gaps import CUTOFF_HZ, LONGEST_S
 from calibration.motion.keypoints import People, in_time
-from calibration.motion.layouts import to_canonical
+from calibration.motion.skeleton import Captured, Cleaning, build_skeleton, skeleton_facts, skeleton_issues
 from calibration.motion.timing import camera_errors, find_lags, stacked, strangers
 from calibration.motion.triangulate import Triangulated, triangulate
 from capture.issues import Issue, JsonObject, Report, issue
-from capture.motion.canonical import CANONICAL
-from capture.motion.clip import JointTrack, MotionClip
-
-F64 = NDArray[np.float64]
+from capture.motion.clip import JointTrack
 
 LIMIT_SHARE = 0.015  # of the width of the picture: detectors err by 2 to 6 px of 1000
-_LEAST_S = 0.5  # a step
 _OTHERS_SHARE = 0.1  # of her frames; whoever is seen for less passed by
-_BONES_MM = 30.0  # mean of a joint; detectors' joints keep within 20
 
 
 @dataclass(frozen=True)
@@ -38,21 +30,6 @@ class Settings:
     offsets: Mapping[str, float] = field(default_factory=dict)  # camera -> frames by which it shows later moments
     longest_gap_s: float = LONGEST_S
     cutoff_hz: float | None = CUTOFF_HZ  # None: nothing is smoothed
-
-
-@dataclass(frozen=True, eq=False)
-class Captured:
-    """The movement of one person in one recording."""
-
-    track: JointTrack  # the canonical joints over the whole recording; NaN where they are not known
-    fitted: Fitted | None  # over the longest stretch in which all joints are known; None where there is none
-    first: int  # frame of the recording with which the clip begins
-    contacts: Contacts | None  # of the clip
-
-    @property
-    def motion(self) -> MotionClip | JointTrack:
-        """The clip, or the bare track where no skeleton could be fitted."""
-        return self.fitted.clip if self.fitted else self.track
 
 
 def capture_motion(
@@ -83,11 +60,11 @@ def capture_motion(
     errors = camera_errors(used, her, points.places)
     odd = {name: e for name, e in strangers(errors).items() if name not in lags}
     issues += _disagreeing(odd, errors, where)
-    captured, gaps = _skeleton(her[used[0].id].names, points, settings)
-    issues += gap_issues(captured.track, gaps, where)
-    issues += _poor(captured, where)
-    facts = _facts(points, captured, errors, lags)
-    return captured, Report("motion", tuple(issues), {**facts, "people": [p.name for p in who.people]})
+    track = JointTrack(her[used[0].id].names, points.places, settings.fps)
+    built = build_skeleton(track, Cleaning(settings.longest_gap_s, settings.cutoff_hz))
+    issues += skeleton_issues(built, where, expected="seen by two cameras")
+    facts = {**skeleton_facts(built), **_facts(points, errors, lags)}
+    return built.captured, Report("motion", tuple(issues), {**facts, "people": [p.name for p in who.people]})
 
 
 def _unmatched(cameras: Sequence[Camera], seen: Mapping[str, People], where: str) -> Iterator[Issue]:
@@ -163,61 +140,12 @@ def _disagreeing(odd: Mapping[str, float], errors: Mapping[str, float], where: s
         )
 
 
-def _skeleton(names: tuple[str, ...], points: Triangulated, settings: Settings) -> tuple[Captured, tuple[Gap, ...]]:
-    """Gaps filled, smoothed, brought to the canonical joints, and a skeleton over the longest whole stretch."""
-    filled, _ = fill_gaps(JointTrack(names, points.places, settings.fps), longest_s=settings.longest_gap_s)
-    track = JointTrack(CANONICAL, to_canonical(names, filled.places), settings.fps)
-    # A frame or two at either end are nothing to be told of.
-    gaps = tuple(g for g in fill_gaps(track, longest_s=0.0)[1] if g.frames > settings.longest_gap_s * settings.fps)
-    if settings.cutoff_hz is not None:
-        track = smooth(track, cutoff_hz=settings.cutoff_hz)
-    first, end = _longest_whole(track)
-    if end - first < max(3, _LEAST_S * settings.fps):
-        return Captured(track, None, first, None), gaps
-    fitted = fit_clip(JointTrack(CANONICAL, track.places[first:end], settings.fps))
-    return Captured(track, fitted, first, find_contacts(fitted.clip.track)), gaps
-
-
-def _longest_whole(track: JointTrack) -> tuple[int, int]:
-    """First frame of the longest stretch in which every joint that was ever seen, or is needed, is known; its end."""
-    known = known_of(track.places)
-    wanted = [k for k, name in enumerate(CANONICAL) if name not in HELD or known[:, k].any()]
-    stretches = list(runs(np.asarray(known[:, wanted].all(axis=1))))
-    return max(stretches, key=lambda run: run[1] - run[0], default=(0, 0))
-
-
-def _poor(captured: Captured, where: str) -> Iterator[Issue]:
-    yield from joint_issues(captured.track, where)
-    if captured.fitted is None:
-        first, end = _longest_whole(captured.track)
-        expected = f"{_LEAST_S:g} s with every joint known"
-        found = f"{end - first} of {len(captured.track)} frames at {captured.track.fps:g} a second"
-        yield issue("MOTION_NO_SKELETON", where=where, expected=expected, found=found)
-        return
-    for name, error in captured.fitted.error_mm.items():
-        if error > _BONES_MM:
-            expected = f"below {_BONES_MM:g} mm"
-            yield issue("MOTION_BONES_VARY", where=f"{where} {name}", expected=expected, found=f"{error:.0f} mm")
-
-
-def _facts(
-    points: Triangulated, captured: Captured, errors: Mapping[str, float], lags: Mapping[str, float]
-) -> JsonObject:
-    known = known_of(captured.track.places)
-    fitted = captured.fitted
+def _facts(points: Triangulated, errors: Mapping[str, float], lags: Mapping[str, float]) -> JsonObject:
     residual = points.residual_px[np.isfinite(points.residual_px)]
     return {
-        "frames": len(captured.track),
-        "fps": captured.track.fps,
-        "first": captured.first,
-        "clip_frames": len(fitted.clip) if fitted else 0,
         "residual_px": round(float(np.sqrt((residual**2).mean())), 3) if len(residual) else None,
         "views": round(float(points.views[points.views > 0].mean()), 2) if points.views.any() else 0.0,
         "left_out": int(points.left_out.sum()),
         "camera_px": {name: round(e, 2) for name, e in errors.items()},
         "late_frames": {name: round(lag, 2) for name, lag in lags.items()},
-        "known": {name: round(float(known[:, k].mean()), 3) for k, name in enumerate(CANONICAL)},
-        "fit_mm": {name: round(e, 2) for name, e in fitted.error_mm.items()} if fitted else {},
-        "fit_mean_mm": round(fitted.mean_mm, 2) if fitted else None,
-        "held": list(fitted.held) if fitted else [],
     }

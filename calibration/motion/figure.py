@@ -68,9 +68,11 @@ def _standing(contacts: Contacts | None, frame: int) -> tuple[str, ...]:
 
 def _from_her_side(track: JointTrack) -> F64:
     """(T, J, 2) metres forward and up; forward is across her hips in the middle of the track, or along her way."""
-    side = np.nanmedian(track.of("hip_left") - track.of("hip_right"), axis=0)
+    across = track.of("hip_left") - track.of("hip_right")
+    known = np.isfinite(across).all(axis=1)
+    side = np.median(across[known], axis=0) if known.any() else np.zeros(3)
     forward = np.array([side[1], -side[0]])
-    if not np.isfinite(forward).all() or not forward.any():
+    if not forward.any():
         forward = np.array([1.0, 0.0])
     forward /= np.linalg.norm(forward)
     return np.stack([track.places[..., :2] @ forward, track.places[..., 2]], axis=-1)

@@ -15,20 +15,20 @@ from capture.motion.clip import JointTrack
 _LISTED = 6
 
 
-def joint_issues(track: JointTrack, where: str) -> Iterator[Issue]:
-    """One issue for all joints that two cameras never saw at once, in any frame."""
+def joint_issues(track: JointTrack, where: str, *, expected: str) -> Iterator[Issue]:
+    """One issue for all joints that are known in no frame."""
     never = [name for name in CANONICAL if not np.isfinite(track.of(name)).any()]
     if never:
         held = " (held still)" if set(never) <= set(HELD) else ""
         yield issue(
             "MOTION_JOINT_NOT_SEEN",
             where=where,
-            expected="every joint in two cameras",
+            expected=expected,
             found=f"{', '.join(never)}{held}",
         )
 
 
-def gap_issues(track: JointTrack, gaps: Sequence[Gap], where: str) -> Iterator[Issue]:
+def gap_issues(track: JointTrack, gaps: Sequence[Gap], where: str, *, expected: str) -> Iterator[Issue]:
     """One issue for all joints that share the same open gaps, between the first frame that shows her and the last."""
     seen = np.flatnonzero(np.isfinite(track.places).any(axis=(1, 2)))
     if not len(seen):
@@ -45,7 +45,7 @@ def gap_issues(track: JointTrack, gaps: Sequence[Gap], where: str) -> Iterator[I
         yield issue(
             "MOTION_GAP_TOO_LONG",
             where=f"{where} {', '.join(names)}",
-            expected="seen by two cameras",
+            expected=expected,
             found=f"hidden in {named_frames(frames)}, {len(frames) / track.fps:.1f} s together",
         )
 

@@ -30,6 +30,7 @@ _FOOT_SHARE, _HEAD_SHARE = 0.19, 0.2  # of leg and trunk, of bones that nobody s
 _STEPS = 8
 _DAMPING = 1e-4  # m2; twists that the places do not tell stay as they are
 _DONE = 1e-7
+_AT_ONCE = 4000  # frames; each takes 50 kB while it is refined, and a suit records for minutes at 120 a second
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,6 +162,16 @@ def _analytic(places: F64, skeleton: Skeleton) -> F64:
 
 def _refined(clip: MotionClip, places: F64) -> MotionClip:
     """Gauss-Newton over root and all angles of each frame; bone lengths stay."""
+    rotations, root = clip.rotations.copy(), clip.root.copy()
+    for first in range(0, len(clip), _AT_ONCE):
+        part = slice(first, first + _AT_ONCE)
+        piece = MotionClip(clip.skeleton, clip.rotations[part], clip.root[part], clip.fps)
+        best = _refined_at_once(piece, places[part])
+        rotations[part], root[part] = best.rotations, best.root
+    return MotionClip(clip.skeleton, rotations, root, clip.fps)
+
+
+def _refined_at_once(clip: MotionClip, places: F64) -> MotionClip:
     below = _descendants()
     turning = [k for k in range(len(CANONICAL)) if below[k].any()]
     known = known_of(places)

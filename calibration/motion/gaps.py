@@ -19,7 +19,7 @@ Bool = NDArray[np.bool_]
 LONGEST_S = 0.2  # a swing of the arm or leg lasts 0.4: what is longer would be invented
 CUTOFF_HZ = 6.0  # of walking; Winter, "Biomechanics and Motor Control of Human Movement"
 _ORDER = 2
-_MOST_SHARE = 0.4  # of the frame rate
+MOST_SHARE = 0.4  # of the frame rate
 _AROUND = 9  # frames on each side that tell the speed; of fewer the noise would, over more it changes
 _LEAST_S = 0.25  # shorter runs are left as they are
 
@@ -85,7 +85,7 @@ def smooth(track: JointTrack, *, cutoff_hz: float = CUTOFF_HZ) -> JointTrack:
     than a quarter of a second are left as they are. The two passes together have their -3 dB at the cut-off (Winter's
     correction). Raises ValueError for a cut-off that the frame rate cannot have.
     """
-    if not 0 < cutoff_hz < _MOST_SHARE * track.fps:
+    if not 0 < cutoff_hz < MOST_SHARE * track.fps:
         raise ValueError(f"cut-off of {cutoff_hz} Hz does not go with {track.fps:g} frames a second; give a lower one")
     # Two passes are -6 dB at the cut-off of one; on the filter's own scale of frequencies, which is a tangent.
     warped = np.tan(np.pi * cutoff_hz / track.fps) / (2**0.5 - 1) ** (1 / (2 * _ORDER))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,21 +9,20 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from calibration.motion.capture import Captured, Settings, capture_motion
+from calibration.motion.artefact import ARTEFACT, Making, Taken
+from calibration.motion.capture import Settings, capture_motion
 from calibration.motion.folders import clip_folder, digest_of, of_one_layout, read_clip
-from calibration.motion.page import render_page
+from calibration.motion.page import OF_KEYPOINTS
+from calibration.motion.skeleton import Captured
 from calibration.rig import RigCalibration
-from capture import store
+from capture import consent, store
 from capture.errors import IncompleteInput
-from capture.ignore import apply_rules
 from capture.issues import JsonObject, Report
-from capture.motion.bvh import write_bvh
 from capture.session import Clip, ShotKind
 
 if TYPE_CHECKING:
     from capture.validate import ValidatedSession
 
-ARTEFACT = "motion"
 _METHOD = 1  # raise it when the same keypoints give another clip
 _OFFSET_FRAMES = 0.5  # synchronisation by motion errs by less; what is smaller may be nothing
 
@@ -49,39 +47,31 @@ def capture_session(
 
     Writes derived/motion: of each clip CLIP.bvh (where a skeleton could be fitted) and CLIP.npz (track and contacts),
     report.json, report.html, and motion.json. Returns what was captured by clip, empty where all was done already and
-    `force` is not given. Time offsets are those that ingest measured, unless given. Raises IncompleteInput without
-    clips or without keypoints of any, ValueError for an offset of a camera that the rig does not have.
+    `force` is not given. Time offsets are those that ingest measured, unless given. Raises ConsentRefused before
+    anything is written, IncompleteInput without clips or without keypoints of any, ValueError for an offset of a camera
+    that the rig does not have.
     """
     choices = choices or Choices()
     for name in choices.offsets:
         rig.camera(name)
-    folder = validated.folder.derived(ARTEFACT)
+    head = validated.session.session
+    permit = consent.require(validated.folder.vault, head.person, head.consent, act=consent.Act.INGEST)
     sources = _sources(validated, keypoints)
     calibration = store.read(validated.folder.derived("calibration"), "calibration")
-    inputs = {"ingest": validated.digest, "calibration": calibration.digest, "keypoints": digest_of(keypoints)}
+    inputs = {
+        "ingest": validated.digest,
+        "calibration": calibration.digest,
+        "keypoints": digest_of(keypoints),
+        "consent": permit.record_digest,
+    }
     settings: JsonObject = {"method": _METHOD, "layout": choices.layout, "offsets": dict(choices.offsets)}
-    if not force and store.current(folder, ARTEFACT, inputs=inputs, settings=settings):
-        done = Report.from_json((folder / "report.json").read_text(encoding="utf-8"))
-        return {}, Report(done.step, done.issues, {**done.facts, "skipped": True})
-    store.reopen(folder, ARTEFACT)
-    clips: dict[str, tuple[Captured | None, Report]] = {}
-    for name, (clip, source) in sources.items():
-        captured, own = _captured(validated, rig, (clip, source), choices)
-        clips[name] = (captured, Report(own.step, apply_rules(validated.session, own.issues), own.facts))
-        _write_clip(folder, name, captured)
-    issues = tuple(i for _, own in clips.values() for i in own.issues)
-    facts: JsonObject = {"clips": {name: own.facts for name, (_, own) in clips.items()}}
-    report = Report(ARTEFACT, issues, facts)
-    store.write_json(folder / "report.json", report.to_json())
-    store.write_atomic(folder / "report.html", render_page(report, clips, validated.session.session.id))
-    store.finish(
-        folder,
-        ARTEFACT,
-        consent=validated.session.session.consent,
-        inputs=inputs,
-        settings=settings,
-        result={"ok": report.ok, "codes": [f"{i.code} {i.where}" for i in issues], "clips": facts["clips"]},
-    )
+    folder = validated.folder.derived(ARTEFACT)
+    making = Making(validated.session, folder, inputs, settings, OF_KEYPOINTS)
+    if not force and (done := making.done()) is not None:
+        return {}, done
+    gone = making.begin()
+    clips = {name: making.keep(name, _captured(validated, rig, source, choices)) for name, source in sources.items()}
+    report = making.finish(clips, gone=gone)
     return {name: captured for name, (captured, _) in clips.items() if captured is not None}, report
 
 
@@ -98,9 +88,7 @@ def _sources(validated: ValidatedSession, keypoints: Path) -> dict[str, tuple[Cl
     return sources
 
 
-def _captured(
-    validated: ValidatedSession, rig: RigCalibration, source: tuple[Clip, Path], choices: Choices
-) -> tuple[Captured | None, Report]:
+def _captured(validated: ValidatedSession, rig: RigCalibration, source: tuple[Clip, Path], choices: Choices) -> Taken:
     clip, folder = source
     place = f"{ShotKind.CLIP.value}/{clip.id}"
     cameras = [camera for camera in rig.cameras if camera.id in validated.session.cameras_of(clip)]
@@ -122,26 +110,3 @@ def _measured_offsets(validated: ValidatedSession, place: str) -> dict[str, floa
     cameras = cast("dict[str, JsonObject]", clips.get(place, {}).get("cameras") or {})
     frames = {name: float(str(own["offset_frames"])) for name, own in cameras.items()}
     return {name: late for name, late in frames.items() if abs(late) >= _OFFSET_FRAMES}
-
-
-def _write_clip(folder: Path, name: str, captured: Captured | None) -> None:
-    """What was captured; files of an earlier run that this one cannot make go."""
-    for kind in ("bvh", "npz"):
-        (folder / f"{name}.{kind}").unlink(missing_ok=True)
-    if captured is None:
-        return
-    if captured.fitted is not None:
-        write_bvh(captured.fitted.clip, folder / f"{name}.bvh")
-    nothing = np.zeros(0, dtype=bool)
-    contacts = captured.contacts
-    held = io.BytesIO()
-    np.savez_compressed(
-        held,
-        names=np.array(captured.track.names),
-        places=captured.track.places,  # (T, 18, 3) metres, world
-        fps=captured.track.fps,
-        first=captured.first,
-        left_stands=contacts.left if contacts else nothing,  # of the clip, which begins with frame `first`
-        right_stands=contacts.right if contacts else nothing,
-    )
-    store.write_atomic(folder / f"{name}.npz", held.getvalue())

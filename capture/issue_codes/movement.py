@@ -1,4 +1,4 @@
-"""Codes of movement: from keypoints to a skeleton in motion."""
+"""Codes of movement: from keypoints, or from files that another system recorded, to a skeleton in motion."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ MOVEMENT: dict[str, Entry] = {
     ),
     "MOTION_JOINT_NOT_SEEN": Entry(
         _W,
-        "A joint was never seen by two cameras at once; head and toes are then held still, without others there is no "
-        "skeleton.",
-        "Use a detector that marks it, or turn two cameras so that they see it.",
+        "A joint was never seen, or never by two cameras at once; head and toes are then held still, without others "
+        "there is no skeleton.",
+        "Use a detector or markers that show it, or turn two cameras so that they see it.",
     ),
     "MOTION_GAP_TOO_LONG": Entry(
         _W,
         "A joint is hidden for longer than may be filled in; these frames are not used.",
-        "Record the walk again with a camera on that side of her.",
+        "Record the walk again with a camera on that side of her, or fill the gap in the program that recorded it.",
     ),
     "MOTION_PEOPLE_SWAPPED": Entry(
         _W,
@@ -50,11 +50,27 @@ MOVEMENT: dict[str, Entry] = {
     "MOTION_NO_SKELETON": Entry(
         _E,
         "No stretch of the clip shows all her joints for long enough.",
-        "Record it again with every joint in sight of two cameras; the track of what was seen is kept.",
+        "Record it again with every joint in sight, of two cameras at least; the track of what was seen is kept.",
     ),
     "MOTION_BONES_VARY": Entry(
         _W,
         "Her bones seem to change their length, so the joints are not where they are said to be.",
-        "Verify the calibration; look at this joint's keypoints in each camera.",
+        "Verify the calibration and look at this joint's keypoints in each camera; in a file of another system, at the "
+        "joint in its program.",
+    ),
+    "MOTION_FILE_UNREADABLE": Entry(
+        _E,
+        "A recorded file cannot be read; its clip is left out.",
+        "Export it again from the program that recorded it, then run this again.",
+    ),
+    "MOTION_FILE_WITHOUT_CLIP": Entry(
+        _W,
+        "A recorded file is of no clip of the session; it is not used.",
+        "Name it as its clip, or describe the clip in session.toml as [[clip]].",
+    ),
+    "MOTION_CLIP_WITHOUT_FILE": Entry(
+        _W,
+        "A clip of the session has no recorded file; it is not among her movement.",
+        "Put its file beside the others, named as the clip, and run this again.",
     ),
 }

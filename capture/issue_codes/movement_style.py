@@ -15,7 +15,9 @@ MOVEMENT_STYLE: dict[str, Entry] = {
         _E, "No steady walk was found in a clip.", "Cut the clip to the walk; standing and turning are not judged."
     ),
     "MOTION_JOINT_MISSING": Entry(
-        _E, "A clip lacks joints that the movement is read from.", "Name them in the file or in its joint map."
+        _E,
+        "A clip lacks joints that the movement is read from.",
+        "Name them in the file, or export joints instead of markers (the solved skeleton, best as BVH).",
     ),
     "MOTION_GAP": Entry(
         _E, "A joint was not seen for too long.", "Fill the gap in the capture program, or cut the clip around it."
@@ -27,6 +29,13 @@ MOVEMENT_STYLE: dict[str, Entry] = {
     ),
     "MOTION_MIRRORED": Entry(
         _E, "She walks backwards: left and right are exchanged.", "Exchange left and right in the joint map, or unflip."
+    ),
+    # clips that cannot be learned from
+    "MOTION_NO_ACTION": Entry(
+        _W, "A clip is left out: nobody said what she does in it.", "Write its action into its [[clip]], such as walk."
+    ),
+    "MOTION_UNREADABLE": Entry(
+        _W, "A clip is left out: its movement cannot be read.", "Make the file again, or export it from its program."
     ),
     # the score
     "GALLERY_THIN": Entry(

@@ -25,7 +25,7 @@ from capture.motion.upright import axis_of, world_from_file
 F64 = NDArray[np.float64]
 
 _LEG_M = 0.82  # thigh and shank of an adult; 0.70 to 0.97 from the smallest to the largest
-_LEG_RANGE_M = (0.55, 1.20)  # the units lie further apart than this is wide, but for CMU's and the foot or the inch
+LEG_RANGE_M = (0.55, 1.20)  # the units lie further apart than this is wide, but for CMU's and the foot or the inch
 _OFF_FLOOR_M = 0.3  # further than a floor of another height or a jump lifts the feet
 _END = "_end"
 _MOTION = re.compile(r"^[ \t]*MOTION[ \t\r]*\n", re.MULTILINE)
@@ -202,7 +202,7 @@ def _unit_of(path: Path, leg: float | None) -> tuple[str, float]:
         raise MotionFileError(path, "its unit cannot be told, its legs have unknown names; say the unit")
     if leg > 0:
         name = min(UNITS_M, key=lambda unit: abs(math.log(leg * UNITS_M[unit] / _LEG_M)))
-        if _LEG_RANGE_M[0] <= leg * UNITS_M[name] <= _LEG_RANGE_M[1]:
+        if LEG_RANGE_M[0] <= leg * UNITS_M[name] <= LEG_RANGE_M[1]:
             return name, UNITS_M[name]
     raise MotionFileError(path, f"legs of {leg:.4g} units fit a body in no known unit; say the unit")
 

@@ -80,6 +80,11 @@ def write_c3d(track: JointTrack, path: Path, *, unit: str = "mm", up: str = "z")
     data.write(str(path))
 
 
+def require_library() -> None:
+    """ValueError, which says what to install, where ezc3d is not."""
+    _library()
+
+
 def _library() -> ModuleType:
     try:
         import ezc3d

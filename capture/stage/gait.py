@@ -6,7 +6,7 @@ point-light walkers (Troje 2002, Journal of Vision 2:371). Angles in degrees, ti
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -44,5 +44,30 @@ def make_gait(rng: np.random.Generator) -> GaitStyle:
         sway_m=float(rng.uniform(0.008, 0.030)),
         pelvis_roll_deg=float(rng.uniform(1, 7)),
         torso_twist_deg=float(rng.uniform(2, 10)),
+        phase=float(rng.uniform(0, 1)),
+    )
+
+
+def another_take(gait: GaitStyle, rng: np.random.Generator, *, share: float = 0.05, degrees: float = 0.8) -> GaitStyle:
+    """The same walk in another take: tempo within `share`, angles off by `degrees` (1 sigma), another phase."""
+
+    def angle(value: float, spread: float = degrees) -> float:
+        return value + float(rng.normal(0, spread))
+
+    def size(value: float, off: float) -> float:
+        return value * float(rng.uniform(1 - off, 1 + off))
+
+    return replace(
+        gait,
+        cadence_hz=size(gait.cadence_hz, share),
+        hip_swing_deg=angle(gait.hip_swing_deg),
+        knee_bend_deg=angle(gait.knee_bend_deg),
+        arm_swing_deg=(angle(gait.arm_swing_deg[0]), angle(gait.arm_swing_deg[1])),
+        elbow_deg=(angle(gait.elbow_deg[0]), angle(gait.elbow_deg[1])),
+        arm_raise_deg=angle(gait.arm_raise_deg),
+        bob_m=size(gait.bob_m, 0.1),
+        sway_m=size(gait.sway_m, 0.1),
+        pelvis_roll_deg=angle(gait.pelvis_roll_deg, 0.3),
+        torso_twist_deg=angle(gait.torso_twist_deg, 0.4),
         phase=float(rng.uniform(0, 1)),
     )

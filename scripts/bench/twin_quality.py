@@ -94,7 +94,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         packages=PACKAGES,
         figures={
             "seeds": list(bench.seeds), "people": list(options.people), "steps": options.steps,
-            **{figure: {way: _interval([_number(r[figure]) for r in runs if r["way"] == way]) for way in WAYS}
+            **{figure: {way: interval([_number(r[figure]) for r in runs if r["way"] == way]) for way in WAYS}
                for figure in FIGURES},
             "runs": list(runs),
         },
@@ -165,7 +165,7 @@ def train_peer(session: SessionFolder, twin: str, *, base: Path, steps: int, see
     store.finish(folder, ARTEFACT, consent=head.consent, inputs=inputs, settings=settings, result={})
 
 
-def _interval(values: Sequence[float]) -> JsonObject:
+def interval(values: Sequence[float]) -> JsonObject:
     """Mean, 95 % interval by Student's t, and number of runs."""
     n = len(values)
     mean = statistics.fmean(values)

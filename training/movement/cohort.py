@@ -7,6 +7,7 @@ against those to all others.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -56,6 +57,7 @@ class Cohort:
     action: str
     takes: Mapping[str, F64]  # of each person (N, F), one line a take
     resolution: F64 | float = 0.0  # (F,) differences of a number that are those of the recording, not of the people
+    who: str = "people"  # in words, after their number: whom a reader is to think of
 
     def __post_init__(self) -> None:
         if len(self.takes) < MIN_PEOPLE:
@@ -88,17 +90,23 @@ class Cohort:
         return np.asarray(mean), np.where(spread > 1e-9 * (1 + np.abs(mean)), spread, 1.0)
 
     @cached_property
-    def ranks(self) -> RankScale:
-        """The scale of this cohort."""
+    def _even(self) -> tuple[RankScale, dict[str, F64]]:
+        """The scale on which every number counts the same, and all takes on it."""
         width = np.maximum(_SILVERMAN * self._moments[1] * len(self.takes) ** -0.2, self.resolution)
         even = RankScale(self.every_take, self._weights, width, np.ones_like(width))
-        share = reliability([even(takes) for takes in self.takes.values()])
+        return even, {person: even(takes) for person, takes in self.takes.items()}
+
+    @cached_property
+    def ranks(self) -> RankScale:
+        """The scale of this cohort."""
+        even, takes = self._even
+        share = reliability(list(takes.values()))
         return replace(even, stretch=np.sqrt(share / share.mean()))
 
     @cached_property
     def scaled(self) -> dict[str, F64]:
         """Of each person (N, F): the takes as ranks."""
-        return {person: self.ranks(takes) for person, takes in self.takes.items()}
+        return {person: takes * self.ranks.stretch for person, takes in self._even[1].items()}
 
     @cached_property
     def centres(self) -> F64:
@@ -262,14 +270,36 @@ def nearest_across(gallery: Cohort, probes: Cohort, *, normalised: bool = True) 
     return float(np.mean(hits)), len(hits)
 
 
+def pairs_unseen(features: F64, people: Sequence[str], resolution: F64, *, weighted: bool = True) -> F64:
+    """(N, N) distances of takes (N, F), each pair on a scale that saw neither of the two.
+
+    NaN where fewer than MIN_PEOPLE are left for the scale. Without `weighted` every number counts the same: nothing is
+    learned from who is who.
+    """
+    out = np.full((len(people), len(people)), np.nan)
+    for i, j in itertools.combinations(range(len(people)), 2):
+        rest = [k for k in range(len(people)) if k not in (i, j)]
+        names = sorted({people[k] for k in rest})
+        if len(names) < MIN_PEOPLE:
+            continue
+        takes = {name: features[[k for k in rest if people[k] == name]] for name in names}
+        scale = Cohort("", takes, resolution).ranks
+        if not weighted:
+            scale = replace(scale, stretch=np.ones_like(scale.width))
+        first, second = scale(features[[i, j]])
+        out[i, j] = np.sqrt(((first - second) ** 2).mean())
+    return out
+
+
 def write_cohort(path: Path, cohort: Cohort) -> None:
-    """Keep a cohort as npz without pickles; the fingerprints are biometric data of everybody in it."""
+    """Keep a cohort as npz of single precision without pickles; fingerprints are biometric data of whoever is in it."""
     labels = [person for person, takes in cohort.takes.items() for _ in takes]
     np.savez_compressed(
         path,
+        who=np.array(cohort.who),
         action=np.array(cohort.action),
         people=np.array(labels),
-        takes=cohort.every_take,
+        takes=cohort.every_take.astype(np.float32),
         resolution=np.array(cohort.resolution),
     )
 
@@ -279,10 +309,12 @@ def read_cohort(path: Path) -> Cohort:
     try:
         with np.load(path, allow_pickle=False) as data:
             action, people, takes = str(data["action"]), [str(p) for p in data["people"]], data["takes"]
-            resolution = data["resolution"]
+            takes, resolution, who = takes.astype(np.float64), data["resolution"], str(data["who"])
     except (KeyError, ValueError, BadZipFile, OSError, EOFError) as error:
         raise ValueError(f"{path.name} is no cohort of fingerprints: {error}; make it anew from the takes") from error
-    return Cohort(action, {p: takes[[q == p for q in people]] for p in dict.fromkeys(people)}, resolution)
+    if takes.ndim != 2 or len(takes) != len(people) or not np.isfinite(takes).all():
+        raise ValueError(f"{path.name} has takes {takes.shape} of {len(people)} names, or no numbers; make it anew")
+    return Cohort(action, {p: takes[[q == p for q in people]] for p in dict.fromkeys(people)}, resolution, who)
 
 
 def pair_distances(features: F64) -> F64:

@@ -24,6 +24,7 @@ _NAMES = 250  # px for the names beside the strip
 # The shoulder line of the common body is centred on the neck.
 _NECK = CANONICAL.index("neck")
 _PARENTS = tuple(_NECK if n.startswith("shoulder") else p for n, p in zip(CANONICAL, CANONICAL_PARENTS, strict=True))
+_FEW = 400  # strokes that can be told apart on a strip
 _LEAST = {"deg": 10.0}  # of the range of a plot: a channel that hardly moves would fill it with its noise
 
 
@@ -66,8 +67,9 @@ def distances(tested: Verification, clip: float, limit: float) -> Markup:
     ):
         y = 32 + 30 * row
         parts.append(Markup('<text x="{}" y="{}" class="what end">{}</text>').format(_NAMES - 14, y + 11, name))
-        dots = "".join(f"M{x(float(v)):.1f} {y}v12" for v in np.sort(values))
-        parts.append(Markup('<path class="{}" d="{}"/>').format(kind, dots))
+        parts.append(
+            Markup('<path class="{}" d="{}"/>').format(kind, _marks(np.array([x(float(v)) for v in values]), y))
+        )
     parts.append(Markup('<path class="limit" d="M{0:.1f} 20V96"/>').format(x(limit)))
     parts.append(Markup('<text x="{:.1f}" y="16" class="mid">limit {:.2f}</text>').format(x(limit), limit))
     parts.append(Markup('<path class="mark" d="M{:.1f} 98l-8 14h16z"/>').format(x(clip)))
@@ -76,6 +78,15 @@ def distances(tested: Verification, clip: float, limit: float) -> Markup:
     text = '<text x="{:.1f}" y="112" class="what {}">this clip: {:.2f} x her own spread</text></svg>'
     parts.append(Markup(text).format(x(clip) + shift, side, clip))
     return Markup("").join(parts)
+
+
+def _marks(places: F64, y: int) -> str:
+    """One stroke for each place, or where they would run together bars as high as there are many, over 12 px."""
+    if len(places) <= _FEW:
+        return "".join(f"M{place:.1f} {y}v12" for place in np.sort(places))
+    counts, edges = np.histogram(places, bins=np.arange(places.min(), places.max() + 2, 2))
+    bars = zip(edges, np.maximum(22 * counts / counts.max(), 1.5), strict=False)
+    return "".join(f"M{left + 1:.1f} {y + 12}v-{high:.1f}" for (left, high), n in zip(bars, counts, strict=False) if n)
 
 
 def figures(loops: Mapping[str, F64], rate: float) -> Markup:

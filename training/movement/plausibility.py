@@ -197,6 +197,7 @@ class Comparison:
 
     clip: Plausibility
     real: tuple[Plausibility, ...]
+    own_floor: bool = False  # whether the clip was measured on a floor read from itself, where theirs is not under it
 
     def __post_init__(self) -> None:
         if not self.real:

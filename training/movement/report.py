@@ -16,7 +16,7 @@ from training.movement.cycles import Cycle, cycle_of, loop_of
 from training.movement.gait import Gait
 from training.movement.plausibility import NUMBERS, Comparison
 from training.movement.style import Judgement, Score, StyleJudge, Verdict
-from training.movement.traits import OFF_AT, Deviation
+from training.movement.traits import OFF_AT, Deviation, froude
 
 _HERE = Path(__file__).parent
 _SHOWN = (
@@ -24,13 +24,14 @@ _SHOWN = (
     "elbow left", "elbow right", "ankle left", "ankle right", "pelvis list", "pelvis rotation", "twist",
     "lean sagittal", "head sagittal",
 )  # fmt: skip
-_LINES = {
-    Verdict.SAME: ("This is her walk.", "good"),
-    Verdict.NOT_HER: ("This is not her walk.", "bad"),
-    Verdict.TOO_GENERIC: ("Too generic: this is anybody's walk.", "bad"),
+_LINES: dict[Verdict, tuple[str, house.Tone]] = {
+    Verdict.SAME: ("This is her {}.", "good"),
+    Verdict.NOT_HER: ("This is not her {}.", "bad"),
+    Verdict.TOO_GENERIC: ("Too generic: this is anybody's {}.", "bad"),
     Verdict.TOO_SHORT: ("Too short to judge.", "warn"),
     Verdict.UNREADABLE: ("The movement cannot be read.", "warn"),
 }
+_PACE = 1.2  # of Froude's number, which is a tenth of the speed: takes of one person at her own pace vary by that
 _UNITS = {
     "skated_m": ("feet slide, in a second", "mm", 1000),
     "skating_share": ("feet slide, of the frames on the floor", "%", 100),
@@ -44,23 +45,46 @@ _UNITS = {
 }
 
 
+def whole_report(judgement: Judgement, plausible: Comparison | None) -> Report:
+    """What the judge found, and what no body could do."""
+    report = judgement.report
+    if plausible is None:
+        return report
+    found = plausible.report
+    return Report(report.step, (*report.issues, *found.issues), {**report.facts, "plausibility": found.facts})
+
+
+def headline(verdict: Verdict, report: Report, action: str) -> tuple[str, house.Tone]:
+    """The verdict in one sentence, and how it is shown."""
+    line, tone = _LINES[verdict]
+    if tone == "good" and not report.ok:
+        return f"Her {action}, but no body moves like this.", "bad"
+    return line.format(action), tone
+
+
 def write_report(
-    folder: Path, judge: StyleJudge, judgement: Judgement, *, person: str, plausible: Comparison | None = None
+    folder: Path,
+    judge: StyleJudge,
+    judgement: Judgement,
+    *,
+    person: str,
+    plausible: Comparison | None = None,
+    notes: Sequence[str] = (),
 ) -> None:
     """Write report.html, which holds all it shows, and report.json with every issue and number.
 
-    ValueError for a person who is not among the judge's people.
+    `notes` are sentences on what was compared. ValueError for a person whose gaits the judge does not have.
     """
     if person not in judge.gaits:
         raise ValueError(f"person {person!r} is not in the cohort of {judge.action}; it has {', '.join(judge.gaits)}")
-    report = judgement.report
-    if plausible is not None:
-        found = plausible.report
-        report = Report(report.step, (*report.issues, *found.issues), {**report.facts, "plausibility": found.facts})
+    report = whole_report(judgement, plausible)
     values = _values(judge, judgement, report, judge.gaits[person])
+    told = [*notes, *([_pace(judgement.gait, judge.gaits[person])] if judgement.gait else [])]
     values |= {
         "plausible": _plausible(plausible) if plausible else "",
         "real_takes": len(plausible.real) if plausible else 0,
+        "own_floor": bool(plausible and plausible.own_floor),
+        "notes": told,
     }
     loader = jinja2.FileSystemLoader(_HERE)
     environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
@@ -71,16 +95,10 @@ def write_report(
 
 
 def _values(judge: StyleJudge, judgement: Judgement, report: Report, hers: Sequence[Gait]) -> dict[str, object]:
-    line, tone = _LINES[judgement.verdict]
+    line, tone = headline(judgement.verdict, report, judge.action)
     score, gait = judgement.score, judgement.gait
-    if tone == "good" and not report.ok:
-        line, tone = "Her walk, but no body moves like this.", "bad"
     values: dict[str, object] = {
-        "verdict": house.verdict(
-            line,
-            tone="good" if tone == "good" else "warn" if tone == "warn" else "bad",
-            detail=_sentence(score) if score else report.issues[0].remedy,
-        ),
+        "verdict": house.verdict(line, tone=tone, detail=_sentence(score) if score else report.issues[0].remedy),
         "issues": house.issue_list(report) if report.issues else "",
         "judged": score is not None,
     }
@@ -89,7 +107,7 @@ def _values(judge: StyleJudge, judgement: Judgement, report: Report, hers: Seque
     mine, other = cycle_of(hers), cycle_of([gait])
     tested = judge.tested
     return values | {
-        "numbers": house.figures(_figures(score)),
+        "numbers": house.figures(_figures(score, judge, gait)),
         "figures": drawings.figures(
             {"she, in a take of hers": loop_of(hers[0]), "this clip": loop_of(gait)}, gait.motion.rate
         ),
@@ -100,7 +118,7 @@ def _values(judge: StyleJudge, judgement: Judgement, report: Report, hers: Seque
         "clip_strides": len(other.strides),
         "curves": _curves(mine, other),
         "distances": drawings.distances(tested.spreads, score.spreads, score.limit),
-        "people": score.people,
+        "others": f"{score.people - 1} {judge.who}",
         "action": score.action,
         "tested": (
             f"equal-error rate {tested.spreads.equal_error[0]:.1%}, area under the curve {tested.spreads.auc:.3f}, "
@@ -113,15 +131,25 @@ def _sentence(score: Score) -> str:
     return score.line[0].upper() + score.line[1:] + "."
 
 
-def _figures(score: Score) -> dict[str, str]:
+def _figures(score: Score, judge: StyleJudge, gait: Gait) -> dict[str, str]:
+    learned = {"Her place, learned scale": f"{judge.learned_rank(score.person, gait)} of {score.people}"}
     return {
         "Her place among all": f"{score.rank} of {score.people}",
-        "Times her own spread": f"{score.spreads:.2f}",
-        "Up to": f"{score.limit:.2f}",
+        "Times her own spread": f"{score.spreads:.2f}, up to {score.limit:.2f}",
         "From the mean walker to her": f"{score.genericness:.0%}",
         "Cohort score": f"{score.cohort_score:+.2f}",
-        "Nearest": score.nearest,
-    }
+        "Nearest": "she" if score.nearest == score.person else score.nearest,
+    } | (learned if judge.alike else {})
+
+
+def _pace(clip: Gait, hers: Sequence[Gait]) -> str:
+    """The speed of unlike bodies on one scale, and whether she was ever seen at it."""
+    value, paces = froude(clip), sorted(froude(take) for take in hers)
+    line = f"Pace: Froude's number {value:.2f}, her takes {paces[0]:.2f} to {paces[-1]:.2f}."
+    if paces[0] / _PACE <= value <= paces[-1] * _PACE:
+        return line
+    how = "slower" if value < paces[0] else "faster"
+    return f"{line} That is {how} than any take of hers: cadence, steps and swings differ by that alone."
 
 
 _TRAIT_HEAD = ["trait", "unit", "this clip", "she", "difference", "her own spread", "x her own spread", ""]

@@ -6,7 +6,7 @@ import hashlib
 import math
 import shutil
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +32,8 @@ U8 = NDArray[np.uint8]
 ARTEFACT = "movement"
 BVH, STICK, BODY = "movement.bvh", "stick.mp4", "body.mp4"
 POSES, DEPTHS, POINTS = "pose", "depth", "keypoints"
+MADE = "generated.json"
+"""How the clip was generated; not there for one that was given."""
 _PICTURES = "renders"  # the artefact of pictures, which lies in a folder of its own
 
 
@@ -41,6 +43,8 @@ class Origin:
 
     twin: str = ""
     adapter_digest: str = ""
+    asked: JsonObject = field(default_factory=dict)  # all that decides the clip beside the adapter, empty likewise
+    made: JsonObject = field(default_factory=dict)  # how the clip was generated
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,32 @@ class MovementSet:
         return self.folder / STICK, self.folder / BODY
 
 
+def set_of(twin: str) -> str:
+    """Name of the set that holds the movement of a twin."""
+    return f"{twin}-movement"
+
+
+def drawn(
+    session: SessionFolder,
+    name: str,
+    *,
+    origin: Origin,
+    look: Look = Look(),  # noqa: B008 - frozen
+) -> MovementSet | None:
+    """The set, where it was drawn already from all that `origin` asks for: known before anything is generated.
+
+    Raises ConsentRefused as drawing it would.
+    """
+    permit, folder = _permitted(session, name)
+    if not (folder / f"{ARTEFACT}.json").is_file():
+        return None
+    found = store.read(folder, ARTEFACT)
+    inputs = _inputs(found.inputs.get("clip", ""), permit, origin)
+    if store.current(folder, ARTEFACT, inputs=inputs, settings=_settings(look, origin)) is None:
+        return None
+    return MovementSet(folder, int(str(found.result["frames"])), float(str(found.result["fps"])))
+
+
 def render_movement(
     session: SessionFolder,
     clip: MotionClip,
@@ -88,23 +118,21 @@ def render_movement(
     Raises ConsentRefused before anything is written, JointsMissing for a rig that lacks joints, and ValueError for a
     clip with numbers that are not finite, or a name under which pictures lie.
     """
-    head = read_session(session.root).session
-    permit = consent.require(session.vault, head.person, head.consent, act=consent.Act.RENDER)
+    permit, folder = _permitted(session, name)
     _check(clip)
     few = thinned(clip, look.most_fps)
     stick, body = retarget(few), body_pictures(few, look.person or stand_in(few), look.body)
     body = BodyPictures(body.body, body.shot, look.outfit, look.backdrop)
-    folder = session.vault.renders(head.person, name)
     if (folder / f"{_PICTURES}.json").is_file():
         raise ValueError(f"set {name!r} holds pictures of a twin; give the movement another name")
-    inputs = {"clip": clip_digest(clip), "consent": permit.record_digest}
-    inputs |= {"adapter": origin.adapter_digest} if origin.adapter_digest else {}
-    settings = _settings(look, body.body.person, origin)
+    inputs, settings = _inputs(clip_digest(clip), permit, origin), _settings(look, origin)
     made = MovementSet(folder, len(few), few.fps)
     if not force and store.current(folder, ARTEFACT, inputs=inputs, settings=settings) is not None:
         return made, Report("render", facts={"skipped": True})
     _clear(folder)
     write_bvh(clip, folder / BVH)
+    if origin.made:
+        store.write_json(folder / MADE, origin.made)
     mark = _Marking(permit, origin)
     mark.film(folder / STICK, stick_frames(stick, shot_of(stick, look.stick)), few.fps)
     mark.film(folder / BODY, _body_frames(body, folder, mark), few.fps)
@@ -112,9 +140,9 @@ def render_movement(
     facts: JsonObject = {
         "frames": len(few), "fps": few.fps, "twin": origin.twin, "adapter_digest": origin.adapter_digest,
         "depth_white_m": round(near, 4), "depth_black_m": round(far, 4), "lift_m": round(body.body.lift_m, 4),
-        "body_m": round(body.body.person.height_m, 4),
+        "body_m": round(body.body.person.height_m, 4), "generated": origin.made,
     }  # fmt: skip
-    store.finish(folder, ARTEFACT, consent=head.consent, inputs=inputs, settings=settings, result=facts)
+    store.finish(folder, ARTEFACT, consent=permit.consent, inputs=inputs, settings=settings, result=facts)
     return made, Report("render", facts=facts)
 
 
@@ -165,6 +193,18 @@ def _body_frames(body: BodyPictures, folder: Path, mark: _Marking) -> Iterator[U
         yield body.picture(scene, frame)
 
 
+def _permitted(session: SessionFolder, name: str) -> tuple[consent.Permit, Path]:
+    """Her leave to render, and where the set lies."""
+    head = read_session(session.root).session
+    permit = consent.require(session.vault, head.person, head.consent, act=consent.Act.RENDER)
+    return permit, session.vault.renders(head.person, name)
+
+
+def _inputs(clip: str, permit: consent.Permit, origin: Origin) -> dict[str, str]:
+    inputs = {"clip": clip, "consent": permit.record_digest}
+    return inputs | ({"adapter": origin.adapter_digest} if origin.adapter_digest else {})
+
+
 def _check(clip: MotionClip) -> None:
     if not len(clip):
         raise ValueError("clip has no frames; record or generate some")
@@ -180,12 +220,14 @@ def _check(clip: MotionClip) -> None:
         )
 
 
-def _settings(look: Look, person: Person, origin: Origin) -> JsonObject:
+def _settings(look: Look, origin: Origin) -> JsonObject:
     angles: JsonObject = {"stick": {**asdict(look.stick)}, "body": {**asdict(look.body)}}
-    shape = store.sha256_text(repr((person.seed, person.shape, tuple(mark.id for mark in person.marks))))
+    shape = "as tall as she"  # which the clip decides
+    if person := look.person:
+        shape = store.sha256_text(repr((person.seed, person.shape, tuple(mark.id for mark in person.marks))))
     return {
         **angles, "most_fps": look.most_fps, "person": shape, "outfit": look.outfit, "backdrop": look.backdrop,
-        "twin": origin.twin,
+        "twin": origin.twin, "asked": origin.asked,
     }  # fmt: skip
 
 
@@ -194,6 +236,7 @@ def _clear(folder: Path) -> None:
     store.reopen(folder, ARTEFACT)
     for name in (POSES, DEPTHS, POINTS):
         shutil.rmtree(folder / name, ignore_errors=True)
+    (folder / MADE).unlink(missing_ok=True)
     for name in (BVH, STICK, BODY):
         (folder / name).unlink(missing_ok=True)
         disclosure_file(folder / name).unlink(missing_ok=True)
