@@ -105,7 +105,9 @@ def on_the_way(model: MovementBase, clean: Tensor, asked: Conditions) -> Tensor:
     """Normalised rows (B, W, ROW) that go the way that is asked for, where one is: what steps add to it stays."""
     columns = list(WAY)
     plain = clean[..., columns] * model.std[columns] + model.mean[columns]
-    off = (asked.path - smoothed(plain, PATH_SIGMA_S * model.config.rate_hz)) * ~asked.path_open[:, None, None]
+    off = asked.path - smoothed(plain, PATH_SIGMA_S * model.config.rate_hz)
+    # At its ends a window is smoothed from one side only: over the whole of it she gets on by what is asked for.
+    off = (off - (plain + off - asked.path).mean(dim=1, keepdim=True)) * ~asked.path_open[:, None, None]
     kept = clean.clone()
     kept[..., columns] = clean[..., columns] + off / model.std[columns]
     return kept
