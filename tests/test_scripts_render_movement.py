@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from conftest import CONSENT
 from tiny_movement import SHORT, SMALL, make_base, walk, write_session
 
@@ -34,7 +33,10 @@ from training.movement.rendering.produce import MADE, Look, Origin, render_movem
 from training.movement.rendering.shot import Angle
 from training.movement.sampling import Sampling
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
+pytestmark = [
+    pytest.mark.usefixtures("one_thread"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning"),
+]
 TINY = Look(stick=Angle(96, 64, 62.0), body=Angle(48, 64), person=make_person(3))
 FEW_HZ = 4.0  # frames per second of the base: pictures take longer than movement
 QUICK = Sampling(steps=2)
@@ -50,14 +52,6 @@ class House:
     @property
     def folder(self) -> Path:
         return self.session.vault.renders("p001", "twin1-movement")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
@@ -167,11 +161,12 @@ def test_everything_of_a_wish_decides() -> None:
         replace(plain, ends=clips[0]), replace(plain, begins=clips[1]), replace(plain, loop=True),
         replace(plain, plant_feet=True), replace(plain, sampling=Sampling(seed=1)),
         replace(plain, sampling=Sampling(steps=9)), replace(plain, sampling=Sampling(guidance=1.0)),
+        replace(plain, sampling=Sampling(calm=300)),
     ]  # fmt: skip
     said = [json.dumps(asked_of(wish)) for wish in (plain, *others)]
     assert len(set(said)) == len(said)
     assert said[0] == json.dumps(asked_of(Wish("walk", 2.0)))
-    assert len(asked_of(plain)) == 11  # a field that is added to Wish belongs here too
+    assert len(asked_of(plain)) == 12  # a field that is added to Wish belongs here too
 
 
 NO_FILE = "it is for an action that the twin makes"

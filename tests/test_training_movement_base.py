@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from diffusers import DDIMScheduler
 from scipy.ndimage import gaussian_filter1d
 from tiny_movement import SMALL, WORDS, make_base, take, walk, write_base
 from torch import Tensor
@@ -28,7 +28,6 @@ from training.movement.base import (
     MovementBase,
     base_digest,
     load_base,
-    load_schedule,
     make_schedule,
 )
 from training.movement.conditions import LONGEST, Vocabulary
@@ -38,15 +37,10 @@ from training.movement.principal import start_at_principal
 from training.movement.sampling import on_the_way, smoothed
 from training.movement.windows import Cutter, Windows, mirrored, statistics, take_of
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = [
+    pytest.mark.usefixtures("one_thread"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -155,7 +149,7 @@ def test_a_base_comes_back_from_its_folder(tmp_path: Path, windows: Windows) -> 
     assert not any(p.requires_grad for p in again.parameters())
     files = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
     assert files == {"config.json", "vocabulary.json", "model.safetensors", "scheduler/scheduler_config.json"}
-    schedule = load_schedule(folder)
+    schedule = DDIMScheduler.from_pretrained(str(folder / "scheduler"), local_files_only=True)
     assert torch.equal(schedule.alphas_cumprod, make_schedule().alphas_cumprod)
     assert schedule.config.prediction_type == "sample"
 

@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
-import torch
 
 from training.movement.base import EMBEDDED, load_base
 from training.movement.generate import Generated, Wish, generate
 from training.movement.judging import numbers_of
 from training.movement.sampling import Sampling
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 BEND = np.stack([2 * np.sin(np.linspace(0, 1.5, 40)), 2 - 2 * np.cos(np.linspace(0, 1.5, 40))], axis=1)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Small tensors take longer on several."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def walk(speed: float, *, guidance: float = 2.0, path: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> Generated:

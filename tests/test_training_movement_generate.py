@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,26 +13,20 @@ from tiny_movement import SHORT, make_base, walk, write_base, write_session
 
 from capture import store
 from capture.errors import ConsentRefused, IncompleteInput
-from capture.motion.bvh import read_bvh
 from capture.motion.skeletons import canonical_skeleton
 from training.movement.base import MovementBase, make_schedule, save_base
 from training.movement.features import FEET, contacts_of, encode, in_legs
-from training.movement.generate import Mover, Wish, generate, generate_twin, planted, write_generated
+from training.movement.generate import Mover, Wish, generate, generate_twin, planted
 from training.movement.judging import judged_real, numbers_of
 from training.movement.learn import train_movement
 from training.movement.path import route_of
 from training.movement.sampling import Held, Sampling
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
+pytestmark = [
+    pytest.mark.usefixtures("one_thread"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning"),
+]
 QUICK = Sampling(steps=3)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +76,7 @@ def test_longer_than_a_window_is_made_of_several(model: MovementBase) -> None:
     assert len(found.clip) == 120
     first = generate(Wish("walk", 1.6, sampling=QUICK), model)
     # Smoothing sees a few frames beyond the window, where one clip ends and the other goes on.
-    np.testing.assert_allclose(found.clip.rotations[:24], first.clip.rotations[:24], atol=1e-3)
+    np.testing.assert_allclose(found.clip.rotations[:24], first.clip.rotations[:24], atol=1e-6)
     assert found.facts["seconds"] == 4.0
 
 
@@ -199,9 +191,8 @@ def test_a_twin_moves_within_her_consent(tmp_path: Path) -> None:
     np.testing.assert_allclose(made.clip.skeleton.offsets, twin.skeleton.offsets)
     plain = generate(wish, make_base(), Mover(twin.skeleton, twin.trigger, (), twin.standing_m))
     assert np.abs(plain.clip.rotations - made.clip.rotations).max() > 1e-3
-    write_generated(made, tmp_path / "a.bvh")
-    assert len(read_bvh(tmp_path / "a.bvh", unit="cm", up="y")) == 45
-    assert "AI twin" in json.loads((tmp_path / "a.json").read_text())["generated"]
+    assert len(made.clip) == 45
+    assert "AI twin" in str(made.facts["generated"])
     other = make_base(seed=1)
     save_base(other, tmp_path / "other")
     with pytest.raises(IncompleteInput, match="movement of twin 'twin1' was trained on another base"):

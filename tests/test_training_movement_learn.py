@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -37,15 +36,10 @@ from training.movement.windows import Cutter, Windows
 from training.recipe import MovementRecipe, Recipe, read_recipe
 from training.tracking import Tracker, accelerator_for
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = [
+    pytest.mark.usefixtures("one_thread"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -229,11 +223,11 @@ def test_the_prior_holds_the_class_word(tmp_path: Path, cutter: Cutter, windows:
     anybody = Windows(windows.rows, windows.bones, windows.asked.named(WORDS.spell("person")))
     moved = []
     # A base of random weights hardly tells one word from another, so only a heavy prior holds it.
-    for weight in (0.0, 300.0):
+    for weight in (0.0, 1000.0):
         run = trainer(tmp_path / str(weight), cutter, changed(SHORT, steps=25, rate=5e-3, prior_weight=weight))
         run.to_the_end()
         moved.append(change_of(run.model, anybody))
-    assert moved[1] < 0.5 * moved[0]
+    assert moved[1] < 0.4 * moved[0]
 
 
 def test_training_lowers_the_loss(tmp_path: Path, cutter: Cutter) -> None:

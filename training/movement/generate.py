@@ -1,6 +1,7 @@
 """Movement that is asked for: an action along a path at a speed, by the base alone or as one person moves.
 
-What comes out is what the base made. Feet are put where they stand only where that is asked for, and it is said.
+What comes out is what the base made, smoothed as recorded takes are. Feet are put where they stand only where that is
+asked for, and it is said.
 """
 
 from __future__ import annotations
@@ -13,10 +14,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from capture import consent, store
+from capture import consent
 from capture.errors import IncompleteInput
 from capture.issues import JsonObject
-from capture.motion.bvh import write_bvh
 from capture.motion.canonical import leg_length
 from capture.motion.clip import MotionClip, Skeleton
 from capture.motion.skeletons import canonical_skeleton, retarget
@@ -102,8 +102,8 @@ def generate(wish: Wish, model: MovementBase, mover: Mover | None = None) -> Gen
     clip = MotionClip(clip.skeleton, clip.rotations, clip.root + (0.0, 0.0, mover.standing_m), clip.fps)
     facts: JsonObject = {
         "action": wish.action, "person": mover.word, "seconds": len(clip) / clip.fps, "seed": wish.sampling.seed,
-        "sampling_steps": wish.sampling.steps, "guidance": wish.sampling.guidance, "loop": wish.loop,
-        "smoothed_hz": SMOOTH_HZ,
+        "sampling_steps": wish.sampling.steps, "calm": wish.sampling.calm, "guidance": wish.sampling.guidance,
+        "loop": wish.loop, "smoothed_hz": SMOOTH_HZ,
         "changed_afterwards": ["plant_feet"] if wish.plant_feet else [],
     }  # fmt: skip
     if wish.plant_feet:
@@ -142,12 +142,6 @@ def twin_model(twin: MovementTwin, base: Path) -> MovementBase:
     model = load_base(base)
     load_adapter(model, twin.folder)
     return model
-
-
-def write_generated(generated: Generated, path: Path) -> None:
-    """Write a movement as BVH, and beside it, as JSON of the same name, how it was made."""
-    write_bvh(generated.clip, path)
-    store.write_json(path.with_suffix(".json"), generated.facts)
 
 
 def planted(clip: MotionClip, contacts: F64) -> MotionClip:

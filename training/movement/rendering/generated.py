@@ -55,6 +55,7 @@ def asked_of(wish: Wish) -> JsonObject:
     return {
         "action": wish.action, "seconds": wish.seconds, "speed_m_s": wish.speed_m_s, **ways, **ends, "loop": wish.loop,
         "plant_feet": wish.plant_feet, "seed": how.seed, "steps": how.steps, "guidance": how.guidance,
+        "calm": how.calm,
     }  # fmt: skip
 
 
