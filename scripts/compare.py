@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from capture.errors import EXIT_OK, ComparisonFailed
-from scripts.compare_movement import ONLY_MOVEMENT, Asked, Clip, Clips, CohortPath, DropFirst, Movement, compared
+from scripts.compare_movement import ONLY_MOVEMENT, Among, Asked, Clip, Clips, CohortPath, DropFirst, Movement, compared
 from scripts.options import (
     DEFAULT_TWIN,
     DEFAULT_VAULT,
@@ -34,6 +34,7 @@ def compare(
     clip: Clip = None,
     clips: Clips = "",
     cohort: CohortPath = None,
+    among: Among = "",
     drop_first: DropFirst = False,
     vault: VaultPath = DEFAULT_VAULT,
     force: Force = False,
@@ -41,7 +42,7 @@ def compare(
     """Compare renders with photographs, mark by mark; or a movement with her own takes."""
     folder = find_session(vault, session)
     if movement:
-        found = compared(ctx, folder, Asked(clip, clips, cohort, drop_first), twin=twin, force=force)
+        found = compared(ctx, folder, Asked(clip, clips, cohort, among, drop_first), twin=twin, force=force)
         printer_of(ctx).outcome(found)
         raise typer.Exit(found.exit_code)
     refuse_given(ctx, ONLY_MOVEMENT, "pictures; it is for --movement")

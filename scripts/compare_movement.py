@@ -26,10 +26,13 @@ Clips = Annotated[
 CohortPath = Annotated[
     Path | None, typer.Option("--cohort", help="Fingerprints of the others  [default: simulated walkers of the house]")
 ]
+Among = Annotated[
+    str, typer.Option("--among", metavar="SESSION,SESSION", help="Other people's sessions, in the place of --cohort.")
+]
 DropFirst = Annotated[
     bool, typer.Option("--drop-first", help="Leave out the first frame of --clip, where exporters put a T.")
 ]
-ONLY_MOVEMENT = ("clip", "clips", "cohort", "drop_first")
+ONLY_MOVEMENT = ("clip", "clips", "cohort", "among", "drop_first")
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,7 @@ class Asked:
     clip: Path | None
     clips: str
     cohort: Path | None
+    among: str
     drop_first: bool
 
 
@@ -47,14 +51,20 @@ def compared(ctx: typer.Context, folder: SessionFolder, asked: Asked, *, twin: s
     refuse_given(ctx, ("thresholds",), "--movement; her own takes set the limits there")
     if asked.clip is None:
         refuse_given(ctx, ("drop_first",), "what was rendered; it is for --clip")
-    names = tuple(name.strip() for name in asked.clips.split(",") if name.strip())
+    if asked.among:
+        refuse_given(ctx, ("cohort",), "--among; name the others once")
 
     from training.movement.compare import ARTEFACT, Against, compare_movement
-    from training.movement.sources import REFERENCE
+    from training.movement.others import REFERENCE
 
-    against = Against(names, asked.cohort or REFERENCE)
+    against = Against(listed(asked.clips), asked.cohort or REFERENCE, listed(asked.among))
     clip, drop_first = asked.clip, asked.drop_first
     qa, report = compare_movement(folder, twin, clip=clip, drop_first=drop_first, against=against, force=force)
     out = folder.derived(ARTEFACT) / twin
     code = EXIT_OK if qa.passed else ComparisonFailed.exit_code
     return Outcome("compare", qa.line, report, where=(page_of(out),), next_step=qa.advice, exit_code=code)
+
+
+def listed(words: str) -> tuple[str, ...]:
+    """The names of NAME,NAME."""
+    return tuple(name.strip() for name in words.split(",") if name.strip())

@@ -30,7 +30,8 @@ from scripts.pretrain_movement import (
 from training.movement.base import load_base
 from training.movement.cohort import read_cohort
 from training.movement.features import encode
-from training.movement.sources import CUTOFF_HZ, REFERENCE
+from training.movement.others import REFERENCE
+from training.movement.sources import CUTOFF_HZ
 from training.movement.walkers import bent, walker_fingerprints, walker_takes
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")

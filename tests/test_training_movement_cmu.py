@@ -16,8 +16,9 @@ from capture.motion.canonical import CANONICAL, CANONICAL_PARENTS, canonical_tra
 from capture.motion.clip import JointTrack
 from training.movement.cohort import pairs_unseen
 from training.movement.gait import FEATURES, RESOLUTION, SCORED, read_gait
+from training.movement.others import REFERENCE, others_in
 from training.movement.plausibility import floor_of, measure
-from training.movement.sources import CUTOFF_HZ, REFERENCE, other_walkers
+from training.movement.sources import CUTOFF_HZ
 from training.movement.style import StyleJudge, Verdict
 from training.movement.traits import froude
 from training.movement.verification import Verification, pairs, resampled_interval
@@ -124,7 +125,7 @@ def test_five_takes_of_her_among_the_walkers_of_the_house(walks: dict[str, Joint
 
     Her slowest two are at a pace that none of the five has: they are refused, and the pace is told.
     """
-    cohort = other_walkers(REFERENCE)
+    cohort = others_in(REFERENCE).cohort
     gaits = {name: read_gait(track, cutoff_hz=CUTOFF_HZ) for name, track in walks.items()}
     hers = [gait for name in ("01", "02", "06", "07", "08") if not isinstance(gait := gaits[f"007_{name}"], Issue)]
     judge = StyleJudge("walk", {"her": hers}, cohort.takes, cohort.who, alike=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from conftest import CONSENT, session_toml
 from stage_walkers import blended, fingerprints_of_takes, person_of, varied
 
 from capture import store
-from capture.errors import ComparisonFailed, IncompleteInput
+from capture.errors import ComparisonFailed, ConsentRefused, IncompleteInput
 from capture.issues import JsonObject, JsonValue, Report
 from capture.motion.bvh import write_bvh
 from capture.motion.clip import MotionClip, Skeleton
@@ -24,9 +24,10 @@ from scripts.cli import main
 from training.movement.cohort import Cohort, read_cohort, self_test, write_cohort
 from training.movement.compare import ARTEFACT, Against, compare_movement
 from training.movement.gait import SCORED
+from training.movement.others import REFERENCE
 from training.movement.rendering.produce import ARTEFACT as MOVEMENT
 from training.movement.rendering.produce import BVH, set_of
-from training.movement.sources import CLIPS, REFERENCE
+from training.movement.sources import CLIPS
 from training.movement.style import Verdict
 
 HER, OTHER = 4, 7
@@ -74,17 +75,29 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Shoot:
     vault = Vault(root / "vault")
     session = vault.session("p001", "s001")
     said = {**{f"walk{k}": "Walk" for k in range(1, 6)}, "turn1": "turn", "stand1": "walk"}
-    entries = [f'[[clip]]\nid = "{name}"\naction = "{word}"\nlight = "light1"\n' for name, word in said.items()]
-    store.write_atomic(session.toml, session_toml(extra="".join(entries)))
-    store.write_atomic(vault.consent_file("p001", "c001"), CONSENT)
-    session.derived(CLIPS).mkdir(parents=True)
-    for name, k in zip(said, range(7), strict=True):
-        made = clip(varied(person_of(HER), 400 + k), 1.2 if name == "stand1" else 3.0)
-        write_bvh(made, session.derived(CLIPS) / f"{name}.bvh")
-    store.finish(session.derived(CLIPS), CLIPS, consent="c001", inputs={}, settings={}, result={})
+    seconds = {name: 1.2 if name == "stand1" else 3.0 for name in said}
+    people = (varied(person_of(HER), 400 + k) for k in range(7))
+    recorded(session, said, [clip(person, seconds[name]) for name, person in zip(said, people, strict=True)])
     write_bvh(clip(varied(person_of(HER), 999)), root / "own.bvh")
     write_bvh(clip(varied(person_of(OTHER), 1)), root / "other.bvh")
     return Shoot(session, root / "own.bvh", root / "other.bvh")
+
+
+def recorded(session: SessionFolder, said: Mapping[str, str], clips: Sequence[MotionClip]) -> None:
+    """A session of whoever it is in the vault of, with clips and the action of each."""
+    person = session.root.parents[1].name
+    entries = [f'[[clip]]\nid = "{name}"\naction = "{word}"\nlight = "light1"\n' for name, word in said.items()]
+    toml = (
+        session_toml(extra="".join(entries))
+        .replace('"p001"', f'"{person}"')
+        .replace('"s001"', f'"{session.root.name}"')
+    )
+    store.write_atomic(session.toml, toml)
+    store.write_atomic(session.vault.consent_file(person, "c001"), CONSENT.replace('"p001"', f'"{person}"'))
+    session.derived(CLIPS).mkdir(parents=True)
+    for name, made in zip(said, clips, strict=True):
+        write_bvh(made, session.derived(CLIPS) / f"{name}.bvh")
+    store.finish(session.derived(CLIPS), CLIPS, consent="c001", inputs={}, settings={}, result={})
 
 
 @pytest.fixture
@@ -209,7 +222,7 @@ def test_a_clip_of_another_action_needs_others_in_it(shoot: Shoot, run: Callable
     write_cohort(shoot.session.root / "kick.npz", Cohort("kick", read_cohort(REFERENCE).takes))
     code, said = run(shoot, "--clip", str(shoot.own), "--cohort", str(shoot.session.root / "kick.npz"))
     assert code == IncompleteInput.exit_code
-    assert "no clip of hers in 'kick' to judge beside; it has stand1 (walk), turn1 (turn), walk1 (Walk)" in said
+    assert "session 's001' has no clip of hers in 'kick'; it has stand1 (walk), turn1 (turn), walk1 (Walk)" in said
 
 
 def test_a_cohort_of_the_studio(shoot: Shoot, tmp_path: Path) -> None:
@@ -229,6 +242,41 @@ def test_a_cohort_of_the_studio(shoot: Shoot, tmp_path: Path) -> None:
         compare_movement(shoot.session, "twin1", clip=shoot.own, against=Against(cohort=path))
     with pytest.raises(ValueError, match="cohort .*none.npz is not there"):
         compare_movement(shoot.session, "twin1", clip=shoot.own, against=Against(cohort=tmp_path / "none.npz"))
+
+
+def test_among_other_sessions_of_the_vault(shoot: Shoot, run: Callable[..., tuple[int, str]]) -> None:
+    """Read anew each time, so that whoever takes her consent back is no part of it any more."""
+    vault = shoot.session.vault
+    for k, seed in enumerate((OTHER, 1, 2), 2):
+        takes = [clip(varied(person_of(seed), n)) for n in (31, 32)]
+        recorded(vault.session(f"p{k:03d}", f"s{k:03d}"), {"a": "walk", "b": "walk"}, takes)
+    everybody = ("--among", "s001,s002, s003,s004")  # her own session is no other's
+    code, said = run(shoot, "--clip", str(shoot.own), *everybody)
+    assert code == 0, said
+    report = Report.from_json((shoot.out / "report.json").read_text())
+    assert (report.facts["others"], report.facts["people"]) == ("3 people recorded in this house", 4)
+    assert TOLD not in (shoot.out / "report.html").read_text()
+    code, said = run(shoot, "--clip", str(shoot.other), *everybody)
+    assert code == ComparisonFailed.exit_code
+    assert said.startswith("compare: This is not her walk.")
+    code, said = run(shoot, "--clip", str(shoot.own), "--among", "s002,s003")
+    assert code == 2
+    assert "cohort has 2 people; a score among others needs 3 or more" in said
+    code, said = run(shoot, "--clip", str(shoot.own), *everybody, "--cohort", "x.npz")
+    assert code == 2
+    assert "--cohort does not go with --among; name the others once" in said
+    takes = vault.session("p004", "s004").derived(CLIPS)
+    for name in ("a", "b"):
+        write_bvh(clip(person_of(2), 1.0), takes / f"{name}.bvh")
+    store.finish(takes, CLIPS, consent="c001", inputs={}, settings={}, result={})
+    code, said = run(shoot, "--clip", str(shoot.own), *everybody)
+    assert code == IncompleteInput.exit_code
+    assert "session 's004' has no take of 'walk' to judge among (motion/a MOTION_TOO_SHORT" in said
+    consent = vault.consent_file("p003", "c001")
+    consent.write_text(consent.read_text() + "withdrawn_on = 2026-01-31\n")
+    code, said = run(shoot, "--clip", str(shoot.own), *everybody)
+    assert code == ConsentRefused.exit_code
+    assert "withdrawn on 2026-01-31" in said
 
 
 def test_takes_can_be_chosen_and_none_is_judged_beside_itself(shoot: Shoot, few: Against) -> None:
@@ -300,7 +348,7 @@ def test_options_that_do_not_go_together(
 
 
 def test_movement_options_are_not_for_pictures(drawn: Shoot, capsys: pytest.CaptureFixture[str]) -> None:
-    for option, value in (("--clip", "a.bvh"), ("--clips", "a"), ("--cohort", "a.npz")):
+    for option, value in (("--clip", "a.bvh"), ("--clips", "a"), ("--cohort", "a.npz"), ("--among", "s")):
         with pytest.raises(SystemExit) as ended:
             main(["compare", "s001", option, value, "--vault", drawn.vault])
         assert ended.value.code == 2

@@ -11,11 +11,10 @@ from capture.errors import IncompleteInput
 from capture.issues import Issue, JsonObject, JsonValue, Report
 from capture.session import read_session
 from capture.vault import SessionFolder
-from training.movement.cohort import Cohort
+from training.movement.others import REFERENCE, Others, others_in, others_of
 from training.movement.plausibility import Comparison, Plausibility, floor_of, measure
 from training.movement.report import headline, whole_report, write_report
 from training.movement.sources import (
-    REFERENCE,
     Candidate,
     Takes,
     cutoff_of,
@@ -23,7 +22,6 @@ from training.movement.sources import (
     her_clips,
     learned_from,
     names_of,
-    other_walkers,
     read_takes,
     read_track,
     rendered_clip,
@@ -32,6 +30,7 @@ from training.movement.sources import (
 from training.movement.style import Judgement, StyleJudge, Verdict
 
 ARTEFACT = "compare-movement"
+USUAL = "walk"  # the action of a file that does not say what it shows
 _METHOD = 1  # raise it when the same files give another verdict
 # Of 16 recordings of CMU every one came nearest to the recorded person rather than to a simulated one, whoever walked.
 _SIMULATED = (
@@ -45,7 +44,8 @@ class Against:
     """What a clip is judged beside."""
 
     clips: tuple[str, ...] = ()  # her takes by name; empty: all of the action
-    cohort: Path = REFERENCE
+    cohort: Path = REFERENCE  # fingerprints of the others
+    among: tuple[str, ...] = ()  # sessions of others, in the place of the file
 
 
 @dataclass(frozen=True)
@@ -72,27 +72,29 @@ def compare_movement(
     Writes derived/compare-movement/<twin>/: report.html, report.json, and the artefact's json. A clip that is not hers
     is no exception: `passed` is False and the report holds the errors. A take of hers is not judged beside itself.
     Raises IncompleteInput where takes of hers, the rendered movement or others in its action are missing, ValueError
-    for a file that is no clip or no cohort.
+    for a file that is no clip or no cohort, ConsentRefused for others who did not agree to it.
     """
     takes = her_clips(session)
     candidate = given_clip(clip, drop_first=drop_first) if clip else rendered_clip(session, twin)
-    cohort = other_walkers(against.cohort)
-    action = candidate.action or cohort.action
-    if not same_action(action, cohort.action):
+    if against.among:
+        others = others_of(session.vault, against.among, candidate.action or USUAL)
+    else:
+        others = others_in(against.cohort)
+    action = candidate.action or others.cohort.action
+    if not same_action(action, others.cohort.action):
         raise IncompleteInput(
-            f"clip shows {action!r} and the walkers of {against.cohort.name} {cohort.action!r}, so that she cannot be "
-            f"told among them; name others in {action!r} with --cohort"
+            f"clip shows {action!r} and the walkers of {others.source} {others.cohort.action!r}, so that she cannot be "
+            f"told among them; name others in {action!r} with --cohort or --among"
         )
     names = names_of(session, takes, action, against.clips)
     names = tuple(name for name in names if takes.outputs[f"{name}.bvh"] != candidate.digest)
     learned = learned_from(session, twin, takes) if candidate.adapter else ""
     inputs = {
         "motion": takes.digest, "session": store.sha256_file(session.toml), "clip": candidate.digest,
-        "cohort": store.sha256_file(against.cohort),
-    } | ({"adapter": candidate.adapter} if candidate.adapter else {})  # fmt: skip
+    } | others.inputs | ({"adapter": candidate.adapter} if candidate.adapter else {})  # fmt: skip
     settings: JsonObject = {
         "method": _METHOD, "takes": list[JsonValue](names), "clip": candidate.told, "drop_first": drop_first,
-        "learned_from": learned,
+        "learned_from": learned, "among": list[JsonValue](against.among),
     }  # fmt: skip
     out = session.derived(ARTEFACT) / store.safe_name(twin)
     done = None if force else store.current(out, ARTEFACT, inputs=inputs, settings=settings)
@@ -101,8 +103,8 @@ def compare_movement(
         return _qa_of(done.result), Report(report.step, report.issues, {**report.facts, "skipped": True})
     hers = read_takes(takes.folder, names, action)
     store.reopen(out, ARTEFACT)
-    person, simulated = read_session(session.root).session.person, against.cohort.resolve() == REFERENCE.resolve()
-    qa, report = _write(out, candidate, hers, _Among(person, cohort, simulated, learned))
+    among = _Among(read_session(session.root).session.person, others, learned)
+    qa, report = _write(out, candidate, hers, among)
     result: JsonObject = {"verdict": str(qa.verdict), "passed": qa.passed, "line": qa.line, "advice": qa.advice}
     store.finish(out, ARTEFACT, consent=takes.consent, inputs=inputs, settings=settings, result=result)
     return qa, report
@@ -113,15 +115,14 @@ class _Among:
     """Who she is, among whom, and how many of her takes the twin learned from."""
 
     person: str
-    cohort: Cohort
-    simulated: bool
+    others: Others
     learned: str
 
     def judge(self, hers: Takes) -> StyleJudge:
+        cohort, gaits = self.others.cohort, {self.person: hers.gaits}
         # A studio's own cohort may hold her: she is no other than herself.
-        others = {name: found for name, found in self.cohort.takes.items() if name != self.person}
-        gaits = {self.person: hers.gaits}
-        return StyleJudge(self.cohort.action, gaits, others, self.cohort.who, alike=not self.simulated)
+        others = {name: found for name, found in cohort.takes.items() if name != self.person}
+        return StyleJudge(cohort.action, gaits, others, cohort.who, alike=not self.others.simulated)
 
 
 def _write(out: Path, candidate: Candidate, hers: Takes, among: _Among) -> tuple[MovementQA, Report]:
@@ -129,7 +130,7 @@ def _write(out: Path, candidate: Candidate, hers: Takes, among: _Among) -> tuple
     judge = among.judge(hers)
     judgement, plausible = _judged(judge, among.person, candidate, hers)
     notes = [candidate.told, _told(hers, among.learned), f"The others: {len(judge.others)} {judge.who}."]
-    notes += [_SIMULATED] if among.simulated else []
+    notes += [_SIMULATED] if among.others.simulated else []
     facts: JsonObject = {"takes": list[JsonValue](hers.names), "notes": list[JsonValue](notes)}
     facts |= {"learned_from_her_takes": among.learned} if among.learned else {}
     own = judgement.report

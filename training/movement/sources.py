@@ -1,4 +1,4 @@
-"""What a comparison of movement reads: the clip that is judged, her own takes of the same action, the other walkers."""
+"""What a comparison of movement reads of her: the clip that is judged, and her own takes of the same action."""
 
 from __future__ import annotations
 
@@ -15,15 +15,12 @@ from capture.motion.clip import JointTrack
 from capture.motion.reading import MotionFileError
 from capture.session import read_session
 from capture.vault import SessionFolder
-from training.movement.cohort import Cohort, read_cohort
-from training.movement.gait import SCORED, Gait, read_gait
+from training.movement.gait import Gait, read_gait
 from training.movement.rendering.produce import ARTEFACT as MOVEMENT
 from training.movement.rendering.produce import BVH, set_of
 
 CLIPS = "motion"
 """The artefact of a session that holds her clips, CLIP.bvh each."""
-REFERENCE = Path(__file__).parent / "reference_walkers.npz"
-"""The other walkers that the repository carries."""
 CUTOFF_HZ = 6.0  # of markerless takes; all sides are filtered alike, whatever they were made by
 _LEAST_TAKES = 2  # a spread from take to take needs them
 
@@ -102,17 +99,6 @@ def _listed(names: JsonValue) -> str:
     return " and ".join(str(name).replace("_", " ") for name in names) if isinstance(names, list) else str(names)
 
 
-def other_walkers(path: Path) -> Cohort:
-    """A file of fingerprints. ValueError for what is none, or is of another version."""
-    if not path.is_file():
-        raise ValueError(f"cohort {path} is not there; name a file of fingerprints, or leave out --cohort")
-    cohort = read_cohort(path)
-    numbers, wanted = cohort.every_take.shape[1], int(SCORED.sum())
-    if numbers != wanted:
-        raise ValueError(f"cohort {path.name} has fingerprints of {numbers} numbers, not {wanted}; make it anew")
-    return cohort
-
-
 def her_clips(session: SessionFolder) -> store.Artefact:
     """All clips of her movement in the session. Raises IncompleteInput where they are not there or changed."""
     takes = store.read(session.derived(CLIPS), CLIPS)
@@ -134,8 +120,8 @@ def names_of(session: SessionFolder, takes: store.Artefact, action: str, wanted:
     if not of_action:
         shown = ", ".join(f"{name} ({what or 'no action'})" for name, what in there.items()) or "none"
         raise IncompleteInput(
-            f"session has no clip of hers in {action!r} to judge beside; it has {shown}: write what she does into "
-            "the [[clip]] of session.toml, or record it"
+            f"session {session.root.name!r} has no clip of hers in {action!r}; it has {shown}: write what she does "
+            "into the [[clip]] of session.toml, or record it"
         )
     if odd := [name for name in wanted if name not in of_action]:
         raise ValueError(f"clip {odd[0]!r} is none of hers in {action!r}; there are {', '.join(of_action)}")
@@ -149,23 +135,33 @@ def same_action(one: str, other: str) -> bool:
 
 def read_takes(folder: Path, names: Sequence[str], action: str) -> Takes:
     """Her takes as gaits. Raises IncompleteInput with fewer than two that can be read."""
+    read, left_out = readable_takes(folder, names)
+    if len(read) < _LEAST_TAKES:
+        raise IncompleteInput(
+            f"{len(read)} of her takes of {action!r} can be judged beside{told_of(left_out)}; a spread from take to "
+            "take needs two, better five: record more"
+        )
+    tracks, gaits = zip(*read.values(), strict=True)
+    return Takes(tuple(read), tracks, gaits, left_out)
+
+
+def readable_takes(folder: Path, names: Sequence[str]) -> tuple[dict[str, tuple[JointTrack, Gait]], tuple[Issue, ...]]:
+    """Clips of a folder that show her going, by name, and of each other one why it does not."""
     read: dict[str, tuple[JointTrack, Gait]] = {}
     left_out: list[Issue] = []
     for name in names:
         found = _take(folder / f"{name}.bvh", where=f"{CLIPS}/{name}")
         if isinstance(found, Issue):
             why = f"{found.code} {found.found}"
-            left_out.append(issue("MOTION_UNREADABLE", where=found.where, expected=f"a take of {action}", found=why))
+            left_out.append(issue("MOTION_UNREADABLE", where=found.where, expected="a take that shows her", found=why))
         else:
             read[name] = found
-    if len(read) < _LEAST_TAKES:
-        whys = "; ".join(f"{i.where} {i.found}" for i in left_out)
-        raise IncompleteInput(
-            f"{len(read)} of her takes of {action!r} can be judged beside{f' ({whys})' if whys else ''}; a spread from "
-            "take to take needs two, better five: record more"
-        )
-    tracks, gaits = zip(*read.values(), strict=True)
-    return Takes(tuple(read), tracks, gaits, tuple(left_out))
+    return read, tuple(left_out)
+
+
+def told_of(left_out: Sequence[Issue]) -> str:
+    """What could not be read, in brackets after a sentence; nothing where all could."""
+    return f" ({'; '.join(f'{i.where} {i.found}' for i in left_out)})" if left_out else ""
 
 
 def _take(path: Path, *, where: str) -> tuple[JointTrack, Gait] | Issue:
