@@ -35,7 +35,8 @@ _METHOD = 1  # raise it when the same files give another verdict
 # Of 16 recordings of CMU every one came nearest to the recorded person rather than to a simulated one, whoever walked.
 _SIMULATED = (
     "A real person among simulated ones is easily told apart, so a first place among them proves little, and somebody "
-    "else who was recorded as she was may pass for her: what tells is how far off the clip is in times her own spread."
+    "else who was recorded as she was may pass for her: what tells is how far off the clip is in times her own spread. "
+    "People who were recorded as she was tell more: name their sessions with --among."
 )
 
 
