@@ -51,7 +51,6 @@ SPELLED = 0.2  # share of the windows whose action is told by its letters
 OPEN = 0.15  # chance of each condition to be left open
 STARTING = 600  # windows that tell the principal components
 COHORT_SEED = FIRST_SEED + 5_000  # the base's people end long before
-WEIGHTS = (1.0, 0.3)  # in the loss: of how frames change, and of feet that stand
 _CARD = Path(training.movement.__file__).parent / "base_card.md"
 app = typer.Typer(add_completion=False, help=__doc__, no_args_is_help=True)
 
@@ -247,13 +246,15 @@ def _loss(model: MovementBase, windows: Windows, schedule: DDIMScheduler, genera
     import torch
 
     from training.movement.base import NOISE_STEPS
-    from training.movement.losses import frame_errors
+    from training.movement.losses import Weights, frame_errors, seen_clearly
 
     noise = torch.randn(windows.rows.shape, generator=generator)
     times = torch.randint(0, NOISE_STEPS, (len(windows),), generator=generator)
     noisy = schedule.add_noise(model.normalised(windows.rows), noise, times)
     made = model(noisy, times, windows.asked.dropped(OPEN, generator))
-    return frame_errors(model, made, windows, WEIGHTS, signal=schedule.alphas_cumprod[times]).mean()
+    weights = Weights(change=1.0, standing=0.3, feet=60.0)
+    signal = schedule.alphas_cumprod[times]
+    return (frame_errors(model, made, windows, weights, signal=signal) * seen_clearly(signal)).mean()
 
 
 @app.command()

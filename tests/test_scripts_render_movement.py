@@ -160,7 +160,7 @@ def test_everything_of_a_wish_decides() -> None:
         replace(plain, path=np.array([[0.0, 0], [2, 0]])), replace(plain, begins=clips[0]),
         replace(plain, ends=clips[0]), replace(plain, begins=clips[1]), replace(plain, loop=True),
         replace(plain, plant_feet=True), replace(plain, sampling=Sampling(seed=1)),
-        replace(plain, sampling=Sampling(steps=9)), replace(plain, sampling=Sampling(guidance=1.0)),
+        replace(plain, sampling=Sampling(steps=9)), replace(plain, sampling=Sampling(guidance=2.0)),
         replace(plain, sampling=Sampling(calm=300)),
     ]  # fmt: skip
     said = [json.dumps(asked_of(wish)) for wish in (plain, *others)]

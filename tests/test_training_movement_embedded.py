@@ -16,9 +16,9 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 BEND = np.stack([2 * np.sin(np.linspace(0, 1.5, 40)), 2 - 2 * np.cos(np.linspace(0, 1.5, 40))], axis=1)
 
 
-def walk(speed: float, *, guidance: float = 2.0, path: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> Generated:
-    sampling = Sampling(seed=1, steps=20, guidance=guidance)
-    return generate(Wish("walk", 4.0, speed, path, sampling=sampling), load_base(EMBEDDED))
+def walk(speed: float, *, path: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> Generated:
+    wish = Wish("walk", 4.0, speed, path, sampling=Sampling(seed=1, steps=20))
+    return generate(wish, load_base(EMBEDDED))
 
 
 def test_it_walks_as_fast_as_it_is_asked_to() -> None:

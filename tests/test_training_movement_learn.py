@@ -231,12 +231,12 @@ def test_the_prior_holds_the_class_word(tmp_path: Path, cutter: Cutter, windows:
 
 
 def test_training_lowers_the_loss(tmp_path: Path, cutter: Cutter) -> None:
-    run = trainer(tmp_path, cutter, changed(SHORT, steps=40, rate=1e-2, batch=8, prior_weight=0, dropout=0))
-    losses = run.to_the_end()
-    assert np.mean(losses[-8:]) < 0.9 * np.mean(losses[:8])
-    idle = trainer(tmp_path / "idle", cutter, changed(SHORT, steps=16, rate=1e-9, batch=8, prior_weight=0, dropout=0))
-    flat = idle.to_the_end()
-    assert np.mean(flat[-8:]) > 0.9 * np.mean(flat[:8])
+    """Beside a run on the same windows and noise that learns nothing: how much noise is drawn decides the loss."""
+    bare = changed(SHORT, steps=40, batch=8, prior_weight=0, dropout=0)
+    learned, idle = (trainer(tmp_path / f"{rate}", cutter, changed(bare, rate=rate)) for rate in (1e-2, 1e-9))
+    losses, flat = learned.to_the_end(), idle.to_the_end()
+    assert losses[0] == flat[0]
+    assert np.mean(losses[-8:]) < 0.9 * np.mean(flat[-8:])
 
 
 def test_a_twin_whose_file_changed_is_refused(tmp_path: Path, base_folder: Path) -> None:
@@ -255,7 +255,7 @@ def test_a_twin_whose_file_changed_is_refused(tmp_path: Path, base_folder: Path)
 def test_the_recipe_has_a_table_of_its_own(tmp_path: Path) -> None:
     (tmp_path / "recipe.toml").write_text('[movement]\nsteps = 7\ntrigger = "ana"\n')
     recipe = read_recipe(tmp_path / "recipe.toml").movement
-    assert (recipe.steps, recipe.trigger, recipe.rank, recipe.prior_weight) == (7, "ana", 8, 0.25)
+    assert (recipe.steps, recipe.trigger, recipe.rank, recipe.prior_weight) == (7, "ana", 32, 0.25)
     assert Recipe().movement == MovementRecipe()
     assert "tracker" not in recipe.decisive()
     rates = [learning_rate(step, changed(SHORT, steps=100, warm_up=10)) for step in range(100)]

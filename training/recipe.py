@@ -104,18 +104,19 @@ class MovementRecipe(Record):
     """`[movement]`: how the movement adapter is trained. The defaults suit the movement base of the repository."""
 
     trigger: str = Field(default="sks", min_length=1, description="word that stands for her; no word of the base")
-    steps: int = Field(default=400, ge=1)
+    steps: int = Field(default=250, ge=1)
     batch: int = Field(default=16, ge=1, description="windows of one step")
-    rate: float = Field(default=1e-3, gt=0, description="peak learning rate of AdamW")
+    rate: float = Field(default=4e-3, gt=0, description="peak learning rate of AdamW")
     warm_up: int = Field(default=20, ge=0, description="steps until the peak")
     # Of q, k, v, out and both layers of the MLP. On attention alone a style reached 49 % of unseen actions, with the
     # MLP 85 % (3 synthetic people, one seed, twice the parameters).
-    rank: int = Field(default=8, ge=1)
-    alpha: int = Field(default=8, ge=1)
+    rank: int = Field(default=32, ge=1)
+    alpha: int = Field(default=32, ge=1)
     prior_weight: float = Field(default=0.25, ge=0, description="of leaving the class word's movement as it was")
     prior_windows: int = Field(default=8, ge=1, description="windows of a step that the prior is asked about")
     velocity_weight: float = Field(default=1.0, ge=0, description="of how frames change")
-    feet_weight: float = Field(default=0.3, ge=0, description="of the speed of feet that stand")
+    standing_weight: float = Field(default=0.3, ge=0, description="of the speed of feet that stand")
+    feet_weight: float = Field(default=30.0, ge=0, description="of where the feet are under her")
     dropout: float = Field(default=0.1, ge=0, lt=1, description="chance of each condition to be left open")
     seed: int = 0
     checkpoint_every: int = Field(default=100, ge=1)

@@ -16,7 +16,7 @@ from capture.errors import IncompleteInput
 from capture.issues import JsonObject
 from capture.store import write_atomic
 from training.adapter import switched_off, targets
-from training.movement.base import NOISE_STEPS, MovementBase
+from training.movement.base import NOISE_STEPS, MovementBase, make_schedule
 from training.movement.windows import Windows
 
 ADAPTER_FILE = "adapter.safetensors"
@@ -84,8 +84,9 @@ def answers(model: MovementBase, windows: Windows) -> Tensor:
     generator = torch.Generator().manual_seed(_PROOF_SEED)
     rows = model.normalised(windows.rows)
     noise = torch.randn(rows.shape, generator=generator).to(rows.device)
-    time = torch.full((len(rows),), _PROOF_TIME * NOISE_STEPS, device=rows.device)
-    made = model(0.5**0.5 * (rows + noise), time, windows.asked) * windows.asked.mask[..., None]
+    time = torch.full((len(rows),), int(_PROOF_TIME * NOISE_STEPS), device=rows.device)
+    noisy = cast(Tensor, make_schedule().add_noise(rows, noise, time))
+    made = model(noisy, time, windows.asked) * windows.asked.mask[..., None]
     model.train(learning)
     return cast(Tensor, made)
 

@@ -28,14 +28,14 @@ def judged_real(paths: Sequence[Path]) -> dict[str, float]:
 
 
 def judged_samples(
-    model: MovementBase, *, seeds: Iterable[int], seconds: float, speeds: Sequence[float], guidance: float = 2.0
+    model: MovementBase, *, seeds: Iterable[int], seconds: float, speeds: Sequence[float]
 ) -> dict[str, float]:
     """Medians over walks straight on, one for each seed and speed, with how far they are off what was asked."""
     found = []
     for seed in seeds:
         for speed in speeds:
             path = np.array([[0.0, 0.0], [speed * seconds, 0.0]])
-            wish = Wish("walk", seconds, speed, path, sampling=Sampling(seed=seed, guidance=guidance))
+            wish = Wish("walk", seconds, speed, path, sampling=Sampling(seed=seed))
             made = generate(wish, model)
             numbers = numbers_of(made.clip)
             way = float(np.linalg.norm(made.clip.root[-1, :2] - made.clip.root[0, :2]))

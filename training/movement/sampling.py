@@ -29,8 +29,8 @@ class Sampling:
 
     seed: int = 0
     steps: int = 50
-    guidance: float = 2.0  # 1: as asked; above, further from what the base does without action and person
-    calm: int = 500  # the step of the noise, of 1000, from which the rest is taken away at once
+    guidance: float = 1.0  # 1: as asked; above, further from what the base does without action and person
+    calm: int = 150  # the step of the noise, of 1000, from which the rest is taken away at once
 
     def __post_init__(self) -> None:
         if not 1 <= self.steps <= 1000:

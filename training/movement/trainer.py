@@ -29,7 +29,7 @@ from training.energy import EnergyMeter
 from training.movement.adapter import attach
 from training.movement.base import NOISE_STEPS, MovementBase, make_schedule
 from training.movement.conditions import PERSON
-from training.movement.losses import frame_errors
+from training.movement.losses import Weights, frame_errors
 from training.movement.windows import Cutter, Windows
 from training.recipe import MovementRecipe
 from training.tracking import Tracker
@@ -106,7 +106,7 @@ class MovementTrainer:
         noisy = cast(Tensor, self.schedule.add_noise(self.model.normalised(windows.rows), noise, time))
         made = self.model(noisy, time, asked)
         signal = self.schedule.alphas_cumprod.to(self.device)[time]
-        weights = (recipe.velocity_weight, recipe.feet_weight)
+        weights = Weights(recipe.velocity_weight, recipe.standing_weight, recipe.feet_weight)
         loss = frame_errors(self.model, made, windows, weights, signal=signal).mean()
         if not recipe.prior_weight:
             return loss
