@@ -265,10 +265,10 @@ def test_among_other_sessions_of_the_vault(shoot: Shoot, run: Callable[..., tupl
     code, said = run(shoot, "--clip", str(shoot.own), *everybody, "--cohort", "x.npz")
     assert code == 2
     assert "--cohort does not go with --among; name the others once" in said
-    takes = vault.session("p004", "s004").derived(CLIPS)
+    short = vault.session("p004", "s004").derived(CLIPS)
     for name in ("a", "b"):
-        write_bvh(clip(person_of(2), 1.0), takes / f"{name}.bvh")
-    store.finish(takes, CLIPS, consent="c001", inputs={}, settings={}, result={})
+        write_bvh(clip(person_of(2), 1.0), short / f"{name}.bvh")
+    store.finish(short, CLIPS, consent="c001", inputs={}, settings={}, result={})
     code, said = run(shoot, "--clip", str(shoot.own), *everybody)
     assert code == IncompleteInput.exit_code
     assert "session 's004' has no take of 'walk' to judge among (motion/a MOTION_TOO_SHORT" in said

@@ -51,7 +51,7 @@ def others_of(vault: Vault, sessions: Sequence[str], action: str) -> Others:
     people or a session that is not there.
     """
     prints: dict[str, list[NDArray[np.float64]]] = {}
-    inputs = {}
+    inputs: dict[str, str] = {}
     for name in dict.fromkeys(sessions):
         folder = vault.find_session(name)
         head = read_session(folder.root).session
