@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +28,11 @@ separate_document = true
 adult = true
 signed_on = 2020-01-01
 """
+
+
+def pytest_configure() -> None:
+    """PyTorch on one thread, in what tests start too: small tensors take longer on several, and workers share cores."""
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session")
@@ -88,14 +93,3 @@ def small_session(tmp_path: Path) -> Callable[..., Path]:
         return build_session(tmp_path / "card", takes=takes, cameras=cameras, lights=lights, clips=clips)
 
     return build
-
-
-@pytest.fixture(scope="module")
-def one_thread() -> Iterator[None]:
-    """PyTorch on one thread: on several, small tensors take longer."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)

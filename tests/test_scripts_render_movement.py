@@ -33,10 +33,7 @@ from training.movement.rendering.produce import MADE, Look, Origin, render_movem
 from training.movement.rendering.shot import Angle
 from training.movement.sampling import Sampling
 
-pytestmark = [
-    pytest.mark.usefixtures("one_thread"),
-    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning"),
-]
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
 TINY = Look(stick=Angle(96, 64, 62.0), body=Angle(48, 64), person=make_person(3))
 FEW_HZ = 4.0  # frames per second of the base: pictures take longer than movement
 QUICK = Sampling(steps=2)

@@ -37,10 +37,7 @@ from training.movement.principal import start_at_principal
 from training.movement.sampling import on_the_way, smoothed
 from training.movement.windows import Cutter, Windows, mirrored, statistics, take_of
 
-pytestmark = [
-    pytest.mark.usefixtures("one_thread"),
-    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning"),
-]
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,6 @@ from training.movement.generate import Generated, Wish, generate
 from training.movement.judging import numbers_of
 from training.movement.sampling import Sampling
 
-pytestmark = pytest.mark.usefixtures("one_thread")
 BEND = np.stack([2 * np.sin(np.linspace(0, 1.5, 40)), 2 - 2 * np.cos(np.linspace(0, 1.5, 40))], axis=1)
 
 

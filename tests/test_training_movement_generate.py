@@ -22,10 +22,7 @@ from training.movement.learn import train_movement
 from training.movement.path import route_of
 from training.movement.sampling import Held, Sampling
 
-pytestmark = [
-    pytest.mark.usefixtures("one_thread"),
-    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning"),
-]
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
 QUICK = Sampling(steps=3)
 
 

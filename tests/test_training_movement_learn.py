@@ -36,10 +36,7 @@ from training.movement.windows import Cutter, Windows
 from training.recipe import MovementRecipe, Recipe, read_recipe
 from training.tracking import Tracker, accelerator_for
 
-pytestmark = [
-    pytest.mark.usefixtures("one_thread"),
-    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning"),
-]
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
 
 
 @pytest.fixture(scope="module")
